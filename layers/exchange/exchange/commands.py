@@ -1,0 +1,137 @@
+"""What can be asked of the engine. A command is journaled as it is here and never changed afterwards.
+
+`request_id` names a command that has no id of its own kind: derived from the request's signature, remembered for
+120 s of engine time, so that a copy gets the first answer.
+"""
+
+import hashlib
+
+from msgspec import Struct
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
+
+from exchange.markets import Market, MarketStatus
+from exchange.orders import PlaceOrder, Side
+
+
+class CancelOrder(Struct, frozen=True, array_like=True, tag_field="command", tag="CancelOrder", gc=False):
+    """Cancel one open order of the account."""
+
+    request_id: str
+    account_id: str
+    order_id: str
+
+
+class CancelOrders(Struct, frozen=True, array_like=True, tag_field="command", tag="CancelOrders", gc=False):
+    """Cancel every open order of the account, of one market and of one side where these are given."""
+
+    request_id: str
+    account_id: str
+    symbol: str | None
+    side: Side | None
+
+
+class AdvanceTime(Struct, frozen=True, array_like=True, tag_field="command", tag="AdvanceTime", gc=False):
+    """Let every timer fire that is due at the command's time; journaled by the leader alone."""
+
+
+class CreateAsset(Struct, frozen=True, array_like=True, tag_field="command", tag="CreateAsset", gc=False):
+    """Create an asset; its name is its id."""
+
+    asset: str
+    decimals: int
+
+
+class CreateAccount(Struct, frozen=True, array_like=True, tag_field="command", tag="CreateAccount", gc=False):
+    """Create an account under an id chosen by the edge."""
+
+    request_id: str
+    account_id: str
+    name: str
+
+
+class Transfer(Struct, frozen=True, array_like=True, tag_field="command", tag="Transfer", gc=False):
+    """Move `amount` asset units in (`kind` "deposit") or out ("withdrawal").
+
+    `reference` is unique per account and kind.
+    """
+
+    kind: str
+    account_id: str
+    asset: str
+    amount: int
+    reference: str
+
+
+class CreateApiKey(Struct, frozen=True, array_like=True, tag_field="command", tag="CreateApiKey", gc=False):
+    """Create a key of the account; `encrypted_secret` is base64 and can be opened by the edge only."""
+
+    request_id: str
+    account_id: str
+    api_key: str
+    encrypted_secret: str
+    scopes: tuple[str, ...]
+    ip_allow_list: tuple[str, ...]
+
+
+class DeleteApiKey(Struct, frozen=True, array_like=True, tag_field="command", tag="DeleteApiKey", gc=False):
+    """Delete a key for ever."""
+
+    request_id: str
+    api_key: str
+
+
+class CreateMarket(Struct, frozen=True, array_like=True, tag_field="command", tag="CreateMarket", gc=False):
+    """Create a market; its symbol is its id."""
+
+    market: Market
+
+
+class ChangeMarket(Struct, frozen=True, array_like=True, tag_field="command", tag="ChangeMarket", gc=False):
+    """Change those settings of a market that are not None."""
+
+    request_id: str
+    symbol: str
+    status: MarketStatus | None = None
+    min_notional: int | None = None
+    max_quantity: int | None = None
+    maker_fee_rate: int | None = None
+    taker_fee_rate: int | None = None
+
+
+Command = (
+    PlaceOrder
+    | CancelOrder
+    | CancelOrders
+    | AdvanceTime
+    | CreateAsset
+    | CreateAccount
+    | Transfer
+    | CreateApiKey
+    | DeleteApiKey
+    | CreateMarket
+    | ChangeMarket
+)
+
+
+class Journaled(Struct, frozen=True, array_like=True, gc=False):
+    """A command at its place: `sequence` in its cell, engine time in microseconds; `poisoned` was never applied."""
+
+    sequence: int
+    time: int
+    command: Command
+    poisoned: bool = False
+
+
+encoder = Encoder()
+journaled_decoder = Decoder(list[Journaled])
+
+
+def fingerprint(command: Command) -> bytes:
+    """Return 16 bytes that are equal for two commands exactly when they ask the same thing.
+
+    What may differ between copies is left out: the queue's deadline of an order, the id of a request.
+    """
+    if isinstance(command, PlaceOrder) and command.queue_deadline_ms is not None:
+        command = replace(command, queue_deadline_ms=None)
+    return hashlib.blake2b(encoder.encode(command), digest_size=16).digest()
