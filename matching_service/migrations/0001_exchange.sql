@@ -76,7 +76,6 @@ CREATE TABLE markets (
     taker_fee_rate numeric NOT NULL,
     price_band numeric,
     home_region text NOT NULL,
-    last_price numeric,
     created_sequence bigint NOT NULL,
     PRIMARY KEY (cell, symbol)
 );
@@ -156,6 +155,7 @@ CREATE TABLE fills (
 ) PARTITION BY RANGE (sequence);
 CREATE INDEX fills_of_account ON fills (account_id, sequence DESC, index DESC);
 CREATE INDEX trades_of_market ON fills (symbol, sequence DESC, index DESC) WHERE liquidity = 'taker';
+CREATE INDEX fills_by_time ON fills USING brin (time);
 
 CREATE TABLE ledger (
     cell integer NOT NULL,

@@ -77,6 +77,19 @@ def trade_document(cell: int, sequence: int, index: int, time: int, trade: Trade
     }
 
 
+def public_trade_document(fill: FillRecord, market: Market) -> Document:
+    """Print the public trade of which `fill` is the taker's share."""
+    return {
+        "trade_id": fill.trade_id,
+        "symbol": fill.symbol,
+        "price": market.price_text(fill.price_ticks),
+        "quantity": market.quantity_text(fill.quantity_lots),
+        "taker_side": fill.side,
+        "sequence": fill.sequence,
+        "time": time_text(fill.time),
+    }
+
+
 def market_document(market: Market) -> Document:
     """Print one market."""
     return {

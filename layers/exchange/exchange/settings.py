@@ -72,6 +72,25 @@ class Service:
     log_level: str = "INFO"
 
 
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """What `bootstrap` needs: the owner's way into the database, the passwords of the roles that serve, the secrets."""
+
+    owner_database_url: str
+    database_url: str
+    redis_url: str
+    gateway_secret: str
+    key_encryption_key: str
+    owner_database_password: str = ""
+    database_password: str = ""
+    functions_database_password: str = ""
+    search_url: str = ""
+    cell: int = 1
+    home_region: str = "local"
+    service_name: str = "bootstrap"
+    log_level: str = "INFO"
+
+
 def load(kind: type[Settings], environment: Mapping[str, str] | None = None) -> Settings:
     """Read one kind of settings: the field `lease_ms` from `LEASE_MS`.
 

@@ -1,0 +1,206 @@
+"""The edge's end of the wire: commands to the leader and its answers back, or how certain it is that nothing happened.
+
+One connection, kept between calls, TLS with the certificate that the leader published. Every command is idempotent,
+so what may have been lost on the way is sent once more, and never a third time.
+"""
+
+import hashlib
+import hmac
+import itertools
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from exchange import wire
+from exchange.commands import Command
+from exchange.errors import Rejected, Unavailable
+
+CONNECT_TIMEOUT_S = 1.0
+FIRST_SHARE = 0.4
+"""How much of the whole time the first sending may take; the rest is left for a leader that took over."""
+RECEIVE_BYTES = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """Where the leader serves, and the SHA-256 of its certificate in hex."""
+
+    host: str
+    port: int
+    certificate: str
+
+
+class Directory(Protocol):
+    """Tells who leads."""
+
+    def leader(self, after_failure: bool) -> Leader | None:
+        """Return the leader, read anew when the last one given did not serve; None when nobody leads."""
+
+
+class NotServed(Exception):  # noqa: N818 - one of two outcomes of an attempt
+    """The peer took nothing: it could not be reached, or does not lead."""
+
+
+class Silent(Exception):  # noqa: N818 - one of two outcomes of an attempt
+    """The request was sent and no answer came."""
+
+
+class GatewayClient:
+    """Submits commands and looks at the leader's copy; not for use by two threads at once."""
+
+    def __init__(self, directory: Directory, secret: str, timeout_ms: int, clock: Callable[[], float] = time.monotonic):
+        self._directory = directory
+        self._secret = secret
+        self._timeout_s = timeout_ms / 1000
+        self._clock = clock
+        self._connection: _Connection | None = None
+        self._ids = itertools.count(1)
+
+    def submit(self, commands: list[Command], test: bool = False) -> list[wire.Answer]:
+        """Return the committed answers, one for each command in order.
+
+        Raise `Unavailable` when there is no answer, `Rejected` when the leader takes no more at the moment.
+        """
+        reply = self._asked(wire.Submit(next(self._ids), commands, test))
+        assert isinstance(reply, wire.Answers)
+        return reply.answers
+
+    def look(self, what: str, symbol: str) -> str | None:
+        """Return ready-made JSON from the leader's committed copy, None when it has no such market."""
+        reply = self._asked(wire.Look(next(self._ids), what, symbol))
+        assert isinstance(reply, wire.Data)
+        return reply.json
+
+    def close(self) -> None:
+        """Close the connection; the next call opens one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _asked(self, request: wire.Submit | wire.Look) -> wire.Reply:
+        """Send a request, and once more where the first sending was not answered."""
+        deadline = self._clock() + self._timeout_s
+        was_sent = False
+        for attempt, share in enumerate((FIRST_SHARE, 1.0)):
+            until = self._clock() + (deadline - self._clock()) * share
+            try:
+                return _checked(self._attempt(request, until, after_failure=attempt > 0))
+            except NotServed:
+                self.close()
+            except Silent:
+                was_sent = True
+                self.close()
+        raise Unavailable("The matching engine cannot be reached.", execution="unknown" if was_sent else "none")
+
+    def _attempt(self, request: wire.Submit | wire.Look, until: float, after_failure: bool) -> wire.Reply:
+        connection = self._connection
+        if connection is None or not connection.is_quiet():
+            self.close()
+            leader = self._directory.leader(after_failure)
+            if leader is None:
+                raise NotServed
+            connect_until = min(until, self._clock() + CONNECT_TIMEOUT_S)
+            self._connection = connection = _opened(leader, self._secret, connect_until, self._clock)
+        try:
+            connection.send(wire.frame(request), until)
+            while True:
+                reply = connection.receive(until)
+                if isinstance(reply, wire.Welcome) or reply.id != request.id:
+                    continue
+                return reply
+        except (OSError, EOFError, wire.FrameError) as error:
+            raise Silent(str(error)) from None
+
+
+class _Connection:
+    """One open connection; what arrives is buffered."""
+
+    __slots__ = ("_buffer", "_clock", "_poller", "_socket")
+
+    def __init__(self, secured: ssl.SSLSocket, clock: Callable[[], float]):
+        self._socket = secured
+        self._clock = clock
+        self._buffer = bytearray()
+        self._poller = select.poll()
+        self._poller.register(secured.fileno(), select.POLLIN)
+
+    def is_quiet(self) -> bool:
+        """Tell whether the peer has neither closed nor said anything unasked since the last answer."""
+        return not self._buffer and not self._poller.poll(0)
+
+    def send(self, frame: bytes, until: float) -> None:
+        self._socket.settimeout(max(until - self._clock(), 0.001))
+        self._socket.sendall(frame)
+
+    def receive(self, until: float) -> wire.Reply:
+        header = self._taken(wire.HEADER.size, until)
+        return wire.reply_of(self._taken(wire.body_length(header), until))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _taken(self, count: int, until: float) -> bytes:
+        buffer = self._buffer
+        while len(buffer) < count:
+            self._socket.settimeout(max(until - self._clock(), 0.001))
+            arrived = self._socket.recv(RECEIVE_BYTES)
+            if not arrived:
+                raise EOFError("the leader closed the connection")
+            buffer += arrived
+        taken = bytes(buffer[:count])
+        del buffer[:count]
+        return taken
+
+
+def _opened(leader: Leader, secret: str, until: float, clock: Callable[[], float]) -> _Connection:
+    """Connect, check the certificate and prove the secret; raise `NotServed` when any of it fails."""
+    try:
+        plain = socket.create_connection((leader.host, leader.port), max(until - clock(), 0.001))
+    except OSError as error:
+        raise NotServed(str(error)) from None
+    try:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        secured = _context().wrap_socket(plain)
+    except OSError as error:
+        plain.close()
+        raise NotServed(str(error)) from None
+    connection = _Connection(secured, clock)
+    if not _is_welcome(connection, secured, leader, secret, until):
+        connection.close()
+        raise NotServed("the peer is not the leader that the lease names")
+    return connection
+
+
+def _is_welcome(connection: _Connection, secured: ssl.SSLSocket, leader: Leader, secret: str, until: float) -> bool:
+    certificate = secured.getpeercert(binary_form=True) or b""
+    if not hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), leader.certificate):
+        return False
+    try:
+        connection.send(wire.frame(wire.Hello(secret)), until)
+        return isinstance(connection.receive(until), wire.Welcome)
+    except (OSError, EOFError, wire.FrameError):
+        return False
+
+
+def _context() -> ssl.SSLContext:
+    """Trust no authority: what is trusted is the one certificate that the lease row names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def _checked(reply: wire.Reply) -> wire.Reply:
+    if not isinstance(reply, wire.Failure):
+        return reply
+    if reply.reason == "busy":
+        raise Rejected("rate.limited", "The matching engine takes no more at the moment.")
+    if reply.execution == "none":
+        raise NotServed(reply.reason)
+    raise Silent(reply.reason)

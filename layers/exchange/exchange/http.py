@@ -1,0 +1,243 @@
+"""HTTP as a load balancer hands it to a function: requests in, answers and problem documents out; it decides nothing.
+
+`Resolver` is Powertools' resolver without its validation layer, plus what every answer of the contract has.
+"""
+
+import base64
+import binascii
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler.api_gateway import ALBResolver, Response
+from msgspec.json import Encoder
+
+from exchange import signing
+from exchange.errors import Rejected, Unavailable
+from exchange.observability import Logger
+
+Document = dict[str, Any]
+Event = Mapping[str, Any]
+
+MAX_BODY_BYTES = 64 * 1024
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+_REQUEST_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
+_encoder = Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request: names of headers in lower case, the query decoded once, the body as bytes.
+
+    `reply_headers` collects what the answer will carry, `log` what its log line will.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, list[str]]
+    body: bytes
+    request_id: str
+    reply_headers: dict[str, str] = field(default_factory=dict)
+    log: Document = field(default_factory=dict)
+
+    def header(self, name: str) -> str | None:
+        """Return the one value of a header, None without one; raise `Rejected` when it is repeated."""
+        values = self.headers.get(name)
+        if not values:
+            return None
+        if len(values) > 1:
+            raise Rejected("request.invalid", f"The header {name} is repeated.", ((name, "must not be repeated"),))
+        return values[0]
+
+    @property
+    def address(self) -> str:
+        """The client's address: what the load balancer appended to X-Forwarded-For."""
+        forwarded = self.headers.get("x-forwarded-for")
+        return forwarded[-1].rpartition(",")[2].strip() if forwarded else ""
+
+
+class Resolver(ALBResolver):
+    """The routes of one function. Its `answer` never raises: a bug becomes a 500 and a log line."""
+
+    def __init__(self) -> None:
+        super().__init__(serializer=text_of)
+        self.received = HttpRequest("", "", {}, {}, b"", "")
+        self.logger = Logger("edge", "WARNING")
+        self._rules: list[tuple[str, re.Pattern[str]]] = []
+        self.not_found(self._no_route)
+        self.exception_handler(Rejected)(self._rejected)
+        self.exception_handler(Unavailable)(self._unavailable)
+        self.exception_handler(Exception)(self._bug)
+
+    def route(self, rule: str, method: Any, *arguments: Any, **options: Any) -> Any:
+        """Register a route, and remember its rule to tell a wrong path from a wrong method."""
+        self._rules.append((method, self._compile_regex(rule)))
+        return super().route(rule, method, *arguments, **options)
+
+    def answer(self, event: Event, context: Any) -> Document:
+        """Answer one event of a load balancer with the response it expects."""
+        started = time.perf_counter_ns()
+        headers = _headers_of(event)
+        request_id = _request_id(headers)
+        try:
+            self.received = _received(event, headers, request_id)
+            reply = self.resolve(event, context)
+        except Rejected as error:
+            self.received = HttpRequest(str(event.get("httpMethod", "")), "", {}, {}, b"", request_id)
+            reply = self._plain(self._rejected(error))
+        reply.pop("cookies", None)
+        reply["statusDescription"] = _description(reply["statusCode"])
+        carried = reply.setdefault("multiValueHeaders" if "multiValueHeaders" in event else "headers", {})
+        for name, value in {**self.received.reply_headers, "X-Request-Id": request_id}.items():
+            carried[name] = [value] if "multiValueHeaders" in event else value
+        self._log(reply["statusCode"], started)
+        return reply
+
+    def problem(self, code: str, detail: str, status: int, **members: Any) -> Response[str]:
+        """Return a problem document about the request at hand."""
+        self.received.log["code"] = code
+        document = problem_document(self.received.request_id, code, detail, status, **members)
+        return Response(status, PROBLEM_JSON, text_of(document))
+
+    def _no_route(self, _error: Exception) -> Response[str]:
+        path = self.received.path
+        allowed = sorted({method for method, rule in self._rules if rule.match(path)})
+        if not allowed:
+            return self.problem("request.not_found", "There is nothing at this path.", 404)
+        self.received.reply_headers["Allow"] = ", ".join(allowed)
+        return self.problem("request.method", f"{self.received.method} is not possible here.", 405)
+
+    def _rejected(self, error: Rejected) -> Response[str]:
+        if error.status == 429:
+            self.received.reply_headers.setdefault("Retry-After", "1")
+        members = {"errors": [{"field": name, "message": rule} for name, rule in error.fields]} if error.fields else {}
+        return self.problem(error.code, error.detail, error.status, **members)
+
+    def _unavailable(self, error: Unavailable) -> Response[str]:
+        self.received.reply_headers.setdefault("Retry-After", str(error.retry_after_s))
+        self.received.log["detail"] = error.detail
+        return self.problem("engine.unavailable", error.detail, 503, execution=error.execution)
+
+    def _bug(self, error: Exception) -> Response[str]:
+        self.logger.error("bug", error, request_id=self.received.request_id, path=self.received.path)
+        return self.problem("internal.error", "This is our fault; what became of the request is unknown.", 500)
+
+    def _plain(self, response: Response[str]) -> Document:
+        return {
+            "statusCode": response.status_code,
+            "body": response.body,
+            "isBase64Encoded": False,
+            "multiValueHeaders": {name: [value] for name, value in response.headers.items()},
+        }
+
+    def _log(self, status: int, started: int) -> None:
+        received = self.received
+        self.logger.info(
+            "answered",
+            request_id=received.request_id,
+            method=received.method,
+            path=received.path,
+            status=status,
+            duration_us=(time.perf_counter_ns() - started) // 1000,
+            **received.log,
+        )
+
+
+def text_of(document: Any) -> str:
+    """Print a document as JSON."""
+    return _encoder.encode(document).decode()
+
+
+def answered(document: Any, status: int = 200) -> Response[str]:
+    """Return a document as an answer."""
+    return Response(status, JSON, text_of(document))
+
+
+def answered_text(text: str) -> Response[str]:
+    """Return ready-made JSON as an answer."""
+    return Response(200, JSON, text)
+
+
+def problem_document(request_id: str, code: str, detail: str, status: int, **members: Any) -> Document:
+    """Return an RFC 9457 problem with the members of the contract; those that are None are left out."""
+    document = {
+        "type": f"urn:exchange:problem:{code}",
+        "title": _phrase(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    document.update((name, value) for name, value in members.items() if value is not None)
+    return document
+
+
+def _received(event: Event, headers: dict[str, list[str]], request_id: str) -> HttpRequest:
+    path = event["path"]
+    problem = signing.path_problem(path)
+    if problem:
+        raise Rejected("request.invalid", f"The path {problem}.", (("path", problem),))
+    return HttpRequest(event["httpMethod"], path, _query_of(event), headers, _body_of(event), request_id)
+
+
+def _headers_of(event: Event) -> dict[str, list[str]]:
+    several = event.get("multiValueHeaders")
+    if several is None:
+        return {name.lower(): [value] for name, value in (event.get("headers") or {}).items()}
+    headers: dict[str, list[str]] = {}
+    for name, values in several.items():
+        headers.setdefault(name.lower(), []).extend(values)
+    return headers
+
+
+def _query_of(event: Event) -> dict[str, str]:
+    several = event.get("multiValueQueryStringParameters")
+    if several is None:
+        several = {name: [value] for name, value in (event.get("queryStringParameters") or {}).items()}
+    query: dict[str, str] = {}
+    for raw_name, raw_values in several.items():
+        try:
+            name, values = signing.decoded(raw_name), [signing.decoded(value) for value in raw_values]
+        except ValueError:
+            rule = "must be percent-encoded UTF-8"
+            raise Rejected("request.invalid", f"The query {rule}.", (("query", rule),)) from None
+        if name in query or len(values) != 1:
+            raise Rejected("request.invalid", "The query repeats a name.", ((name, "must not be repeated"),))
+        query[name] = values[0]
+    return query
+
+
+def _body_of(event: Event) -> bytes:
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            raw = base64.b64decode(body, validate=True)
+        except binascii.Error:
+            raise Rejected("request.invalid", "The body could not be decoded.") from None
+    else:
+        raw = body.encode("utf-8", "surrogatepass")
+    if len(raw) > MAX_BODY_BYTES:
+        raise Rejected("request.too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+    return raw
+
+
+def _request_id(headers: dict[str, list[str]]) -> str:
+    sent = headers.get("x-request-id")
+    if sent and _REQUEST_ID.fullmatch(sent[0]):
+        return sent[0]
+    return os.urandom(16).hex()
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _description(status: int) -> str:
+    return f"{status} {_phrase(status)}"

@@ -1,0 +1,97 @@
+"""What became of a command, as the answer or the problem that the contract promises; it asks nobody."""
+
+from dataclasses import dataclass
+
+from exchange.documents import fill_document, order_document
+from exchange.errors import DETAIL_OF_CODE, STATUS_OF_CODE, Rejected
+from exchange.http import Document, problem_document
+from exchange.markets import Market
+from exchange.orders import OrderRecord, OrderStatus, PlaceOrder
+from exchange.wire import Answer
+
+MOST_BATCH_FILLS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A status and its document, which is a problem from 400 on."""
+
+    status: int
+    document: Document
+
+
+def order_outcome(answer: Answer, market: Market, request_id: str, status: int = 201) -> Outcome:
+    """Return what became of an order: it with its fills, or the refusal."""
+    if answer.code is not None:
+        return refusal(answer, request_id, market)
+    assert answer.order is not None, "an order that was done is answered with it"
+    document: Document = {
+        "order": order_document(answer.order, market),
+        "fills": [fill_document(fill, market) for fill in answer.fills],
+    }
+    return Outcome(status, replayed(document, answer))
+
+
+def refusal(answer: Answer, request_id: str, market: Market | None = None) -> Outcome:
+    """Return the problem for a command that the engine refused, with the order where it is about one."""
+    code = answer.code
+    assert code is not None
+    at_field = code == "request.invalid" and answer.field is not None
+    status = 422 if at_field else STATUS_OF_CODE.get(code, 422)
+    detail = answer.detail or DETAIL_OF_CODE.get(code, "The engine refused the command.")
+    order = None
+    if answer.order is not None and market is not None:
+        order = order_document(answer.order, market)
+    errors = [{"field": answer.field, "message": detail}] if answer.field else None
+    document = problem_document(request_id, code, detail, status, errors=errors, order=order)
+    return Outcome(status, replayed(document, answer))
+
+
+def rejection(error: Rejected, request_id: str) -> Outcome:
+    """Return the problem for one item of a batch that never reached the engine."""
+    errors = [{"field": name, "message": rule} for name, rule in error.fields] or None
+    return Outcome(error.status, problem_document(request_id, error.code, error.detail, error.status, errors=errors))
+
+
+def replayed(document: Document, answer: Answer) -> Document:
+    """Mark a document that repeats an earlier answer."""
+    if answer.replayed:
+        document["replayed"] = True
+    return document
+
+
+def batch_document(outcomes: list[Outcome]) -> Document:
+    """Return the outcomes of a batch in order; it carries its first 1,000 fills."""
+    room = MOST_BATCH_FILLS
+    results: list[Document] = []
+    for outcome in outcomes:
+        if outcome.status >= 400:
+            results.append({"status": outcome.status, "problem": outcome.document})
+            continue
+        result = {"status": outcome.status, **outcome.document}
+        fills = result["fills"]
+        if len(fills) > room:
+            result["fills"] = fills[:room]
+            result["fills_truncated"] = True
+        room -= len(result["fills"])
+        results.append(result)
+    return {"results": results}
+
+
+def tested_document(order: PlaceOrder, market: Market, time: int) -> Document:
+    """Return an order as it would be accepted, without a place in the sequence."""
+    record = OrderRecord(
+        placed=order,
+        status=OrderStatus.NEW,
+        filled_lots=0,
+        remaining_lots=order.quantity_lots,
+        filled_quote=0,
+        fee_base=0,
+        fee_quote=0,
+        reason=None,
+        first_sequence=0,
+        sequence=0,
+        created_time=time,
+        updated_time=time,
+    )
+    return {"order": order_document(record, market)}

@@ -1,0 +1,104 @@
+"""Lists a page at a time: opaque cursors, the limit, and the bound on an answer's size; it knows no table."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from exchange.errors import Rejected
+from exchange.http import Document, text_of
+
+DEFAULT_LIMIT = 100
+MOST_LIMIT = 500
+MOST_BYTES = 900_000
+_ENVELOPE_BYTES = 200
+_BIGINT = 2**63
+
+
+def query_of(query: Mapping[str, str], *names: str) -> Mapping[str, str]:
+    """Return the query when it has no other than these names; raise `Rejected` naming those it has."""
+    unknown = tuple((name[:64], "is no parameter of this call") for name in query if name not in names)
+    if unknown:
+        raise Rejected("request.invalid", "The query has a parameter that this call does not know.", unknown)
+    return query
+
+
+def bad_query(name: str, rule: str) -> Rejected:
+    """Return the 400 for one bad parameter."""
+    return Rejected("request.invalid", f"{name} {rule}", ((name, rule),))
+
+
+def number_of(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """Return a whole number of 1 to `most`."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and text[0] != "0" and int(text) <= most):
+        raise bad_query(name, f"must be a whole number of 1 to {most}")
+    return int(text)
+
+
+def limit_of(query: Mapping[str, str]) -> int:
+    """Return how many entries are asked for."""
+    return number_of(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
+
+
+def choice_of(query: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:
+    """Return one of `choices`, None where the query does not say."""
+    value = query.get(name)
+    if value is not None and value not in choices:
+        raise bad_query(name, f"must be one of {', '.join(choices)}")
+    return value
+
+
+def cursor_text(kind: str, *place: int) -> str:
+    """Return the cursor that continues a list of `kind` after the entry at `place`."""
+    raw = ".".join((kind, *map(str, place)))
+    return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+
+
+def cursor_place(query: Mapping[str, str], kind: str, width: int) -> tuple[int, ...] | None:
+    """Return where a list goes on, None at its beginning; raise `Rejected` for what `cursor_text` never made."""
+    cursor = query.get("cursor")
+    if cursor is None:
+        return None
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        made_for, *numbers = raw.decode("ascii").split(".")
+        place = tuple(int(number) for number in numbers)
+    except (binascii.Error, ValueError):
+        raise bad_query("cursor", "is none of this list") from None
+    if made_for != kind or len(place) != width or cursor_text(kind, *place) != cursor or not _fits(place):
+        raise bad_query("cursor", "is none of this list")
+    return place
+
+
+def page(documents: Sequence[Document], places: Sequence[tuple[int, ...]], kind: str, limit: int) -> str:
+    """Print the first `limit` documents as a list; `places` are theirs, and there may be more than fit.
+
+    A list ends early where the answer would exceed 900,000 bytes.
+    """
+    texts: list[str] = []
+    size = _ENVELOPE_BYTES
+    for document in documents[:limit]:
+        text = text_of(document)
+        size += len(text.encode()) + 1
+        if size > MOST_BYTES:
+            break
+        texts.append(text)
+    return page_of_texts(texts, places, kind, is_last=len(texts) == len(documents))
+
+
+def page_of_texts(texts: Sequence[str], places: Sequence[tuple[int, ...]], kind: str, is_last: bool) -> str:
+    """Print ready-made documents as a list that goes on after the last of them, or does not."""
+    cursor = "null" if is_last or not texts else f'"{cursor_text(kind, *places[len(texts) - 1])}"'
+    return f'{{"data":[{",".join(texts)}],"next_cursor":{cursor}}}'
+
+
+def whole(documents: Sequence[Any]) -> Document:
+    """Return a list that is never longer than a page."""
+    return {"data": list(documents), "next_cursor": None}
+
+
+def _fits(place: tuple[int, ...]) -> bool:
+    return all(0 <= number < _BIGINT for number in place)

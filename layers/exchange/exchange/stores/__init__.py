@@ -1,0 +1,1 @@
+"""What the tables hold, read: one module a subject, plain SQL over a connection; it never writes."""

@@ -1,0 +1,116 @@
+"""One connection to PostgreSQL, autocommit, read only in practice: every wait has a deadline kept on this side.
+
+Works through RDS Proxy: no SET, no startup options, no prepared statements. What a server-side `statement_timeout`
+would do is done by waiting for the socket ourselves, at most `STATEMENT_TIMEOUT_S`, and dropping the connection then.
+"""
+
+import select
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+
+from exchange.errors import Unavailable
+
+CONNECT_TIMEOUT_S = 2.0
+STATEMENT_TIMEOUT_S = 3.0
+PAUSE_S = 0.5
+"""After a failed connect nothing is tried for this long."""
+LIVENESS: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 2000,
+}
+
+Rows = list[tuple[Any, ...]]
+
+
+class DatabaseAway(Unavailable):
+    """The database did not answer in time, or not at all; what only reads has changed nothing."""
+
+    def __init__(self, detail: str):
+        super().__init__("The database cannot be read now.", execution="none")
+        self.cause = detail
+
+
+class Database:
+    """The one connection of an environment, opened on first use and replaced when it fails."""
+
+    def __init__(self, url: str, password: str = "", clock: Callable[[], float] = time.monotonic):
+        self._url = url
+        self._password = password
+        self._clock = clock
+        self._paused_until = 0.0
+        self._connection: _Bounded | None = None
+
+    def rows(self, statement: str, *parameters: Any) -> Rows:
+        """Return all rows of one statement; raise `DatabaseAway` when it cannot be had.
+
+        A connection found dead is replaced and the statement, which only reads, run once more.
+        """
+        fresh = self._connection is None
+        try:
+            return self._rows(statement, parameters)
+        except psycopg2.OperationalError as error:
+            self.close()
+            if fresh or isinstance(error, _TooLate):
+                raise DatabaseAway(str(error).strip()) from None
+        except psycopg2.InterfaceError:
+            self.close()
+        try:
+            return self._rows(statement, parameters)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            self.close()
+            raise DatabaseAway(str(error).strip()) from None
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Rows:
+        connection = self._connection or self._connect()
+        connection.deadline = self._clock() + STATEMENT_TIMEOUT_S
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall()
+
+    def _connect(self) -> "_Bounded":
+        if self._clock() < self._paused_until:
+            raise psycopg2.OperationalError("asked too soon after a failure")
+        extensions.set_wait_callback(_wait)
+        options = {**LIVENESS, "password": self._password} if self._password else LIVENESS
+        self._paused_until = self._clock() + PAUSE_S
+        connection: _Bounded = psycopg2.connect(self._url, connection_factory=_Bounded, **options)
+        connection.autocommit = True
+        self._paused_until = 0.0
+        self._connection = connection
+        return connection
+
+
+class _TooLate(psycopg2.OperationalError):
+    """The deadline passed."""
+
+
+class _Bounded(extensions.connection):
+    """A connection whose waits end at `deadline`, on the monotonic clock."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        self.deadline = time.monotonic() + CONNECT_TIMEOUT_S
+        super().__init__(*arguments, **options)
+
+
+def _wait(connection: extensions.connection) -> None:
+    """Wait until libpq is done; connections that are not ours wait without a bound, as they would by themselves."""
+    while (state := connection.poll()) != extensions.POLL_OK:
+        left_s = connection.deadline - time.monotonic() if isinstance(connection, _Bounded) else None
+        if left_s is not None and left_s <= 0:
+            raise _TooLate("the database did not answer in time")
+        poller = select.poll()
+        poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+        poller.poll(None if left_s is None else left_s * 1000)

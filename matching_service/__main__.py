@@ -1,0 +1,80 @@
+"""The command line of the service: serve, publish (started by the leader), bootstrap, refill; it holds no logic."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from exchange import settings
+from matching_service import bootstrap, logs
+from matching_service.database import LOADING, opened
+from matching_service.publisher import Publisher, publish_again
+from matching_service.service import CellStopped, Service
+
+DOCUMENTS_OF_A_REFILL = 200_000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m matching_service", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="lead the cell or stand by (the default)")
+    commands.add_parser("publish", help="publish the journal to the stream while the parent process lives")
+    commands.add_parser("refill", help="let the whole journal be published again, into a new stream")
+    starting = commands.add_parser("bootstrap", help="migrate, make roles and index templates, seed; idempotent")
+    starting.add_argument("--credentials", type=Path, help="write the seeded keys here, readable by the owner only")
+    starting.add_argument("--base-url", default="", help="what to write as base_url beside them")
+    given = parser.parse_args(arguments)
+    run = {"publish": publish, "refill": refill}.get(given.command or "serve", serve)
+    if given.command == "bootstrap":
+        loaded = settings.load(settings.Bootstrap)
+        logs.begin("bootstrap", loaded.log_level)
+        bootstrap.run(loaded, given.credentials, given.base_url)
+        return 0
+    service = settings.load(settings.Service)
+    logs.begin(service.service_name, service.log_level)
+    return run(service)
+
+
+def serve(loaded: settings.Service) -> int:
+    """Serve until a signal."""
+    try:
+        asyncio.run(_serve(loaded))
+    except CellStopped as stopped:
+        sys.stdout.flush()
+        print(f"matching_service: the cell is stopped: {stopped}", file=sys.stderr)  # noqa: T201
+        return 3
+    return 0
+
+
+async def _serve(loaded: settings.Service) -> None:
+    service = Service(loaded)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    await service.run()
+
+
+def publish(loaded: settings.Service) -> int:
+    """Publish while the process that started this one lives."""
+    import boto3
+
+    parent = os.getppid()
+    client = boto3.client("kinesis")
+    with opened(loaded.database_url, loaded.database_password, f"publisher/{loaded.cell}", LOADING) as connection:
+        publisher = Publisher(connection, client, loaded.executions_stream, loaded.cell)
+        publisher.run(lambda: os.getppid() == parent)
+    return 0
+
+
+def refill(loaded: settings.Service) -> int:
+    """Set the publisher back to the beginning of the journal."""
+    with opened(loaded.database_url, loaded.database_password, "refill", LOADING) as connection:
+        publish_again(connection, loaded.cell, DOCUMENTS_OF_A_REFILL)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

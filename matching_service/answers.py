@@ -1,0 +1,193 @@
+"""Answers to commands: from their events, or from the tables where a command was applied before; it changes nothing."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from exchange import commands
+from exchange.commands import CancelOrder, Command, Transfer
+from exchange.errors import DETAIL_OF_CODE
+from exchange.events import CommandRefused, Event, OrderCanceled, Trade
+from exchange.markets import Market
+from exchange.orders import FillRecord, Liquidity, OrderRecord, OrderStatus, PlaceOrder, Side
+from exchange.stores.rows import FILL_COLUMNS, FILL_SYMBOL, ORDER_COLUMNS, ORDER_SYMBOL, fill_from_row, order_from_row
+from exchange.wire import Answer
+from matching_service import journal
+from matching_service.database import rows
+
+MOST_FILLS = 1000
+MOST_EVENTS = 500
+COUNTER_SIDE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
+
+
+class Tables(Struct):
+    """What answering from the tables needs: a connection of its own and the market of a symbol."""
+
+    connection: Connection
+    cell: int
+    market: Callable[[str], Market]
+
+
+def order_answer(cell: int, order: OrderRecord, events: list[Event], market: Market) -> Answer:
+    """Answer a `PlaceOrder` just applied."""
+    if order.status is OrderStatus.REJECTED:
+        assert order.reason is not None
+        return _refused(order.reason, order)
+    fills = [
+        taker_fill(cell, order, index, event, market) for index, event in enumerate(events, 1) if type(event) is Trade
+    ]
+    return Answer(sequence=order.sequence, time=order.updated_time, order=order, fills=fills)
+
+
+def taker_fill(cell: int, order: OrderRecord, index: int, trade: Trade, market: Market) -> FillRecord:
+    """Return the taker's share of a trade of its own command."""
+    return FillRecord(
+        cell=cell,
+        sequence=order.sequence,
+        index=index,
+        order_id=trade.taker_order_id,
+        account_id=trade.taker_account_id,
+        symbol=trade.symbol,
+        side=trade.taker_side,
+        price_ticks=trade.price_ticks,
+        quantity_lots=trade.quantity_lots,
+        quote=trade.quote,
+        fee=trade.taker_fee,
+        fee_asset=market.base if trade.taker_side is Side.BUY else market.quote,
+        liquidity=Liquidity.TAKER,
+        time=order.updated_time,
+    )
+
+
+def events_answer(
+    sequence: int, time: int, command: Command, events: list[Event], order: OrderRecord | None = None
+) -> Answer:
+    """Answer any other command from its events; a cancel carries its `order`."""
+    first = events[0] if events else None
+    if isinstance(first, CommandRefused):
+        return Answer(sequence=sequence, time=time, code=first.code, detail=first.detail, field=first.field)
+    return Answer(
+        sequence=sequence,
+        time=time,
+        order=order,
+        command=command,
+        events=events[:MOST_EVENTS],
+        event_count=len(events),
+    )
+
+
+def known_sequences(tables: Tables, searched: list[Command]) -> dict[str, int]:
+    """Look up in one statement which orders and transfers the tables hold already: their key and sequence."""
+    order_ids = [command.order_id for command in searched if isinstance(command, PlaceOrder)]
+    transfers = [command for command in searched if isinstance(command, Transfer)]
+    if not transfers:
+        found = rows(
+            tables.connection,
+            "SELECT order_id, first_sequence FROM orders WHERE order_id = ANY(%s::text[])",
+            (f"{{{','.join(order_ids)}}}",),
+        )
+        return dict(found)
+    found = rows(
+        tables.connection,
+        "SELECT order_id, first_sequence FROM orders WHERE order_id = ANY(%s)"
+        " UNION ALL SELECT t.kind || '/' || t.account_id || '/' || t.reference, t.sequence FROM transfers t"
+        " JOIN unnest(%s::text[], %s::text[], %s::text[]) AS s(account_id, kind, reference)"
+        " USING (account_id, kind, reference) WHERE t.cell = %s",
+        (
+            order_ids,
+            [transfer.account_id for transfer in transfers],
+            [transfer.kind for transfer in transfers],
+            [transfer.reference for transfer in transfers],
+            tables.cell,
+        ),
+    )
+    return dict(found)
+
+
+def key_of(command: Command) -> str | None:
+    """Return the id under which a command is remembered for ever, None where it has none."""
+    if isinstance(command, PlaceOrder):
+        return command.order_id
+    if isinstance(command, Transfer):
+        return f"{command.kind}/{command.account_id}/{command.reference}"
+    return None
+
+
+def copy_answer(tables: Tables, command: Command, sequence: int) -> Answer:
+    """Answer a command that was applied before, at `sequence`, as it was answered then."""
+    if isinstance(command, PlaceOrder):
+        return _order_copy(tables, command)
+    row = journal.row_holding(tables.connection, tables.cell, sequence)
+    assert row is not None, f"the journal does not hold sequence {sequence}"
+    place = sequence - row.first_sequence
+    first, events = row.journaled()[place], row.events()[place]
+    if not getattr(command, "request_id", "") and first.command != command:
+        return _mismatch("admin.duplicate_mismatch")
+    order = None
+    if isinstance(command, CancelOrder):
+        if not isinstance(events[0], OrderCanceled):
+            return refused_cancel(tables, command, sequence, replayed=True)
+        order = _order(tables, command.order_id, command.account_id)
+    answer = events_answer(sequence, first.time, first.command, events, order)
+    answer_fields = {name: getattr(answer, name) for name in Answer.__struct_fields__}
+    return Answer(**{**answer_fields, "replayed": True})
+
+
+def refused_cancel(tables: Tables, command: CancelOrder, sequence: int, replayed: bool = False) -> Answer:
+    """Tell an order that was done at `sequence` from one that was not there, or another account's."""
+    order = _order(tables, command.order_id, command.account_id)
+    code = "order.not_cancelable" if order and order.first_sequence < sequence else "resource.not_found"
+    return Answer(sequence=sequence, code=code, detail=DETAIL_OF_CODE[code], replayed=replayed)
+
+
+def _order_copy(tables: Tables, command: PlaceOrder) -> Answer:
+    found = rows(
+        tables.connection,
+        f"SELECT {ORDER_COLUMNS}, fingerprint FROM orders WHERE order_id = %s",  # noqa: S608 - a constant list
+        (command.order_id,),
+    )
+    row = found[0]
+    if bytes(row[-1]) != commands.fingerprint(command):
+        return _mismatch("order.duplicate_mismatch")
+    order = order_from_row(row, tables.market(row[ORDER_SYMBOL]))
+    if order.status is OrderStatus.REJECTED:
+        assert order.reason is not None
+        return _refused(order.reason, order, replayed=True)
+    fills = rows(
+        tables.connection,
+        f"SELECT {FILL_COLUMNS} FROM fills WHERE cell = %s AND sequence = %s AND order_id = %s"  # noqa: S608
+        " ORDER BY index LIMIT %s",
+        (tables.cell, order.first_sequence, command.order_id, MOST_FILLS),
+    )
+    return Answer(
+        sequence=order.sequence,
+        time=order.updated_time,
+        replayed=True,
+        order=order,
+        fills=[fill_from_row(fill, tables.market(fill[FILL_SYMBOL])) for fill in fills],
+    )
+
+
+def _order(tables: Tables, order_id: str, account_id: str) -> OrderRecord | None:
+    found = rows(
+        tables.connection,
+        f"SELECT {ORDER_COLUMNS} FROM orders WHERE order_id = %s AND account_id = %s",  # noqa: S608
+        (order_id, account_id),
+    )
+    return order_from_row(found[0], tables.market(found[0][ORDER_SYMBOL])) if found else None
+
+
+def _refused(code: str, order: OrderRecord, replayed: bool = False) -> Answer:
+    return Answer(
+        sequence=order.sequence,
+        time=order.updated_time,
+        replayed=replayed,
+        code=code,
+        detail=DETAIL_OF_CODE[code],
+        order=order,
+    )
+
+
+def _mismatch(code: str) -> Answer:
+    return Answer(code=code, detail=DETAIL_OF_CODE[code])

@@ -1,0 +1,125 @@
+"""The committed copy on show: it follows batches and keeps Redis up to date; no order ever waits for it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+import redis
+
+from exchange.settings import Service as Settings
+from matching_service import history
+from matching_service.candles import INTERVALS_S, KEPT, Candle
+from matching_service.database import LOADING, opened
+from matching_service.engine import Engine
+from matching_service.projections import DEEP, SHALLOW, MarketProjection, Projections
+from matching_service.redis_writer import RedisWriter
+
+WRITE_EVERY_S = 0.05
+DEEP_EVERY_S = 0.15
+IDLE_EVERY_S = 1.0
+"""An unchanged market is written this often: its day moves on, and a flushed Redis is noticed."""
+RETRY_HISTORY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Display:
+    """The projections of one tenure and their way into Redis."""
+
+    def __init__(self, settings: Settings, engine: Engine, now: Callable[[], int]) -> None:
+        self.settings = settings
+        self.now = now
+        self.sequence = engine.sequence
+        self.projections = Projections(engine.cell, engine.markets())
+        for record in engine.open_records():
+            placed = record.placed
+            if record.remaining_lots and placed.price_ticks is not None:
+                market = self.projections.by_symbol[placed.symbol]
+                market.levels.add(placed.side, placed.price_ticks, record.remaining_lots)
+        for market in self.projections.by_symbol.values():
+            market.sequence, market.time = engine.sequence, engine.time
+        self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)
+        self.working = ThreadPoolExecutor(1, "display")
+        self.written: dict[str, float] = {}
+        self.deep: dict[str, float] = {}
+        self.whole: set[str] = set()
+        self.is_reachable = True
+
+    async def run(self, endpoint: str, certificate: str) -> None:
+        """Load the past, then write what changed every 50 ms until canceled."""
+        loop = asyncio.get_running_loop()
+        await self._attempt(loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate))
+        filling = asyncio.create_task(self._fill())
+        announced = time.monotonic()
+        try:
+            while True:
+                await asyncio.sleep(WRITE_EVERY_S)
+                for projection in list(self.projections.by_symbol.values()):
+                    await self._write(projection)
+                if time.monotonic() - announced > IDLE_EVERY_S:
+                    announced = time.monotonic()
+                    await self._attempt(
+                        loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate)
+                    )
+        finally:
+            filling.cancel()
+            self.working.shutdown(wait=False)
+            self.redis.close()
+
+    async def _write(self, projection: MarketProjection) -> None:
+        symbol, now = projection.market.symbol, time.monotonic()
+        is_idle = now - self.written.get(symbol, 0.0) < IDLE_EVERY_S
+        if not projection.is_changed and is_idle:
+            return
+        is_whole = projection.is_filled and symbol not in self.whole
+        is_deep = is_whole or now - self.deep.get(symbol, 0.0) > DEEP_EVERY_S
+        bodies = projection.bodies(self.now(), is_whole, (SHALLOW, DEEP) if is_deep else (SHALLOW,))
+        self.written[symbol] = now
+        loop = asyncio.get_running_loop()
+        outcome = await self._attempt(loop.run_in_executor(self.working, self.redis.write, bodies))
+        if outcome:
+            if is_whole:
+                self.whole.add(symbol)
+            if is_deep:
+                self.deep[symbol] = now
+            else:
+                projection.is_changed = projection.is_changed or now - self.deep[symbol] > DEEP_EVERY_S
+        else:
+            self.whole.discard(symbol)
+            projection.is_changed = True
+
+    async def _attempt(self, work: "asyncio.Future[bool] | asyncio.Future[None]") -> bool:
+        """Tell whether `work` was done; Redis may be away, and comes back by itself."""
+        try:
+            outcome = await work
+        except redis.RedisError as error:
+            if self.is_reachable:
+                logger.warning("Redis cannot be reached", extra={"why": str(error)})
+            self.is_reachable = False
+            return False
+        self.is_reachable = True
+        return outcome is not False
+
+    async def _fill(self) -> None:
+        """Load trades and candles of the past into every market, again and again until it succeeds."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "history") as loading:
+            for projection in list(self.projections.by_symbol.values()):
+                while not projection.is_filled:
+                    try:
+                        past = await loop.run_in_executor(loading, self._past, projection)
+                    except psycopg2.Error as error:
+                        logger.warning("the past could not be loaded yet", extra={"why": str(error)})
+                        await asyncio.sleep(RETRY_HISTORY_S)
+                    else:
+                        projection.fill(*past)
+
+    def _past(self, projection: MarketProjection) -> tuple[list[str], int | None, dict[str, list[Candle]]]:
+        settings, market = self.settings, projection.market
+        with opened(settings.database_url, settings.database_password, "history", LOADING) as connection:
+            trades, last_price = history.last_trades(connection, market, self.sequence)
+            older = {interval: history.candles(connection, market, interval, self.sequence) for interval in INTERVALS_S}
+        return trades, last_price, older

@@ -1,0 +1,169 @@
+"""The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from exchange.commands import (
+    AdvanceTime,
+    CancelOrder,
+    CancelOrders,
+    ChangeMarket,
+    Command,
+    CreateAccount,
+    CreateApiKey,
+    CreateAsset,
+    CreateMarket,
+    DeleteApiKey,
+    Transfer,
+)
+from exchange.events import Event, TimeAdvanced
+from exchange.markets import Market
+from exchange.orders import OrderRecord, PlaceOrder
+from matching_service import administration, snapshot, trading
+from matching_service.snapshot import Snapshot
+from matching_service.state import Changes, Copy, Refusal, State
+
+__all__ = ["Changes", "Copy", "Engine", "Refusal", "Snapshot"]
+
+
+class Engine:
+    """One cell's books, balances, settings and recent ids; everything in it changes only by `apply`."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, cell: int) -> None:
+        self._state = State(cell)
+
+    @classmethod
+    def restore(cls, taken: Snapshot) -> "Engine":
+        """Return the engine that `taken` was taken of."""
+        engine = cls(taken.cell)
+        engine._state = snapshot.restored(taken)
+        return engine
+
+    @property
+    def cell(self) -> int:
+        """The number of the cell."""
+        return self._state.cell
+
+    @property
+    def sequence(self) -> int:
+        """The sequence of the last applied command, 0 at birth."""
+        return self._state.sequence
+
+    @property
+    def time(self) -> int:
+        """The engine time of the last applied command, in microseconds."""
+        return self._state.time
+
+    def examine(self, command: Command) -> Copy | Refusal | None:
+        """Say, right before `apply`, whether `command` was applied before or must leave no trace; change nothing."""
+        state = self._state
+        rule = RULES[type(command)]
+        if rule.has_request_id:
+            sequence = state.request_ids.sequences.get(command.request_id)  # type: ignore[union-attr]
+            if sequence is not None:
+                return Copy(sequence)
+        return rule.examine(state, command)
+
+    def apply(self, command: Command, time: int) -> list[Event]:
+        """Apply a command that `examine` let pass, as the next sequence; return its events, indexed from 1."""
+        return self._next(command, time).apply(self._state, command)
+
+    def apply_poisoned(self, command: Command, time: int) -> list[Event]:
+        """Take a sequence for a command that cannot be applied, and refuse it; only its ids are remembered."""
+        self._next(command, time)
+        if isinstance(command, PlaceOrder):
+            return trading.place_poisoned(self._state, command)
+        if isinstance(command, Transfer):
+            administration.note_transfer(self._state, command)
+        return [trading.refused("engine.refused")]
+
+    def check(self, order: PlaceOrder) -> str | None:
+        """Return the code with which the order would be rejected now, None if it would be taken; change nothing."""
+        return trading.check(self._state, order)
+
+    def take_changes(self) -> Changes:
+        """Return what changed since the last call: the engine's own objects, to be read before the next command."""
+        return self._state.take_changes()
+
+    def record(self, order_id: str) -> OrderRecord | None:
+        """Return an open order as it stands."""
+        order = self._state.orders.get(order_id)
+        return None if order is None else order.record()
+
+    def open_records(self) -> Iterator[OrderRecord]:
+        """Return every open order as it stands, in no particular order."""
+        return (order.record() for order in self._state.orders.values())
+
+    def subject(self) -> OrderRecord:
+        """Return the order that was entered or canceled last, as it stands."""
+        assert self._state.subject is not None
+        return self._state.subject.record()
+
+    def market(self, symbol: str) -> Market:
+        """Return a market that exists."""
+        return self._state.markets[symbol].settings
+
+    def markets(self) -> list[Market]:
+        """Return every market."""
+        return [market.settings for market in self._state.markets.values()]
+
+    def remembers(self, identifier: str) -> bool:
+        """Say whether the id of an order or a transfer is among the recent ones."""
+        return identifier in self._state.recent_ids.sequences
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole state, as `restore` takes it."""
+        return snapshot.taken(self._state)
+
+    def state_records(self) -> Iterator[tuple[str, bytes]]:
+        """Return every record of the state with its key, for hashing; equal states have equal records."""
+        return snapshot.records(self._state)
+
+    def _next(self, command: Command, time: int) -> "Rule":
+        """Take the next sequence and remember the id of the request."""
+        state = self._state
+        assert time >= state.time, (time, state.time)
+        state.sequence += 1
+        state.time = time
+        if time > state.request_ids.due:
+            state.request_ids.expire(time)
+        rule = RULES[type(command)]
+        if rule.has_request_id and command.request_id:  # type: ignore[union-attr]
+            state.request_ids.add(command.request_id, state.sequence, time)  # type: ignore[union-attr]
+        return rule
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one kind of command is examined and applied, and whether it carries the id of a request."""
+
+    examine: Callable[[State, Any], Copy | Refusal | None]
+    apply: Callable[[State, Any], list[Event]]
+    has_request_id: bool
+
+
+def _pass(state: State, command: Command) -> None:
+    """Let every command of a kind pass."""
+
+
+def _advance_time(state: State, command: AdvanceTime) -> list[Event]:  # noqa: ARG001
+    """Fire the timers that are due: no order of this version has any."""
+    return [TimeAdvanced()]
+
+
+RULES: dict[type[Command], Rule] = {
+    PlaceOrder: Rule(trading.examine_order, trading.place, has_request_id=False),
+    CancelOrder: Rule(_pass, trading.cancel_order, has_request_id=True),
+    CancelOrders: Rule(trading.examine_cancel, trading.cancel_orders, has_request_id=True),
+    AdvanceTime: Rule(_pass, _advance_time, has_request_id=False),
+    CreateAsset: Rule(administration.examine_asset, administration.create_asset, has_request_id=False),
+    CreateAccount: Rule(administration.examine_account, administration.create_account, has_request_id=True),
+    Transfer: Rule(administration.examine_transfer, administration.transfer, has_request_id=False),
+    CreateApiKey: Rule(administration.examine_created_key, administration.create_api_key, has_request_id=True),
+    DeleteApiKey: Rule(administration.examine_deleted_key, administration.delete_api_key, has_request_id=True),
+    CreateMarket: Rule(administration.examine_created_market, administration.create_market, has_request_id=False),
+    ChangeMarket: Rule(administration.examine_changed_market, administration.change_market, has_request_id=True),
+}

@@ -1,0 +1,104 @@
+"""A level-only copy of one market's book, built from committed events alone; it never sees an order's owner."""
+
+from bisect import bisect_left, insort
+from zlib import crc32
+
+from msgspec import Struct
+
+from exchange.events import Event, OrderAccepted, OrderCanceled, Trade
+from exchange.markets import Market
+from exchange.orders import Side
+
+CHECKSUM_LEVELS = 10
+
+
+class Level(Struct, gc=False):
+    """Quantity and number of the orders at one price; `json` is kept until one of them changes."""
+
+    price_text: str
+    quantity_lots: int = 0
+    orders: int = 0
+    json: str = ""
+
+
+class HalfBook:
+    """The levels of one side; `keys` are prices signed so that the best is last."""
+
+    def __init__(self, sign: int, market: Market) -> None:
+        self.sign = sign
+        self.market = market
+        self.keys: list[int] = []
+        self.levels: dict[int, Level] = {}
+
+    def change(self, price_ticks: int, quantity_lots: int, orders: int) -> None:
+        """Add to one level (or take from it, where negative), and drop it once it is empty."""
+        key = price_ticks * self.sign
+        level = self.levels.get(key)
+        if level is None:
+            level = self.levels[key] = Level(self.market.price_text(price_ticks))
+            insort(self.keys, key)
+        level.quantity_lots += quantity_lots
+        level.orders += orders
+        level.json = ""
+        if not level.orders:
+            assert level.quantity_lots == 0, (price_ticks, level.quantity_lots)
+            del self.levels[key]
+            del self.keys[bisect_left(self.keys, key)]
+
+    def best(self, depth: int) -> list[Level]:
+        """Return up to `depth` levels, best first."""
+        return [self.levels[key] for key in reversed(self.keys[-depth:])]
+
+    def json(self, depth: int) -> str:
+        """Return `[price, quantity, orders]` of up to `depth` levels, best first, as JSON."""
+        quantity_text = self.market.quantity_text
+        parts = []
+        for level in self.best(depth):
+            if not level.json:
+                level.json = f'["{level.price_text}","{quantity_text(level.quantity_lots)}",{level.orders}]'
+            parts.append(level.json)
+        return f"[{','.join(parts)}]"
+
+
+class LevelBook:
+    """Both halves of one market, as of the last event applied."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.halves = {Side.BUY: HalfBook(1, market), Side.SELL: HalfBook(-1, market)}
+
+    def apply(self, event: Event) -> None:
+        """Follow one event of this market; those that move no level are passed over."""
+        if type(event) is OrderAccepted:
+            if event.resting_lots:
+                assert event.price_ticks is not None
+                self.halves[event.side].change(event.price_ticks, event.resting_lots, 1)
+        elif type(event) is Trade:
+            maker_side = Side.SELL if event.taker_side is Side.BUY else Side.BUY
+            gone = -1 if event.maker_remaining_lots == 0 else 0
+            self.halves[maker_side].change(event.price_ticks, -event.quantity_lots, gone)
+        elif type(event) is OrderCanceled and event.resting_lots:
+            assert event.price_ticks is not None
+            self.halves[event.side].change(event.price_ticks, -event.resting_lots, -1)
+
+    def add(self, side: Side, price_ticks: int, quantity_lots: int) -> None:
+        """Add one resting order, as when the copy is filled from the tables."""
+        self.halves[side].change(price_ticks, quantity_lots, 1)
+
+    def best_prices(self) -> tuple[str | None, str | None]:
+        """Return the best bid and the best ask as printed, None where a half is empty."""
+        bids, asks = self.halves[Side.BUY].best(1), self.halves[Side.SELL].best(1)
+        return (bids[0].price_text if bids else None, asks[0].price_text if asks else None)
+
+    def checksum(self) -> int:
+        """Return the CRC-32 of the best 10 asks, then the best 10 bids, each `price:quantity` as printed."""
+        levels = self.halves[Side.SELL].best(CHECKSUM_LEVELS) + self.halves[Side.BUY].best(CHECKSUM_LEVELS)
+        printed = "|".join(f"{level.price_text}:{self.market.quantity_text(level.quantity_lots)}" for level in levels)
+        return crc32(printed.encode())
+
+    def json(self, depth: int, sequence: int, time_text: str) -> str:
+        """Return the body of `GET /v1/markets/{symbol}/book`."""
+        return (
+            f'{{"symbol":"{self.market.symbol}","sequence":{sequence},"time":"{time_text}","checksum":{self.checksum()},'
+            f'"bids":{self.halves[Side.BUY].json(depth)},"asks":{self.halves[Side.SELL].json(depth)}}}'
+        )

@@ -1,0 +1,259 @@
+"""The journal into the stream `executions`: at least once, in order, from a durable position; it never reads memory.
+
+It runs as a process of its own beside the leader, so that its work never delays an acknowledgement.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from exchange import stream
+from exchange.amounts import text
+from exchange.commands import Command, Journaled
+from exchange.documents import Document, order_document, trade_document
+from exchange.events import Event, Trade
+from exchange.markets import Market
+from exchange.orders import Side
+from exchange.stores.rows import (
+    MARKET_COLUMNS,
+    MARKET_TABLES,
+    ORDER_COLUMNS,
+    ORDER_SYMBOL,
+    market_from_row,
+    order_from_row,
+)
+from exchange.stream import StreamEntry, StreamRecord
+from matching_service import journal
+from matching_service.database import rows
+from matching_service.journal import JournalRow
+
+POSITION = "executions"
+DOCUMENTS_FROM = "executions_documents_from"
+TIMELINE = 1
+ROWS_A_TURN = 200
+MOST_RECORDS, MOST_BYTES = 500, 4_000_000
+IDLE_S = 0.1
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Kinesis(Protocol):
+    """What is used of the client of the stream."""
+
+    def put_records(self, *, StreamName: str, Records: list[Any]) -> Any:  # noqa: N803 - as AWS spells it
+        """Put up to 500 records; the answer tells which failed."""
+
+
+def position(connection: Connection, cell: int, name: str) -> int:
+    """Return how far a reader has come, 0 at the beginning."""
+    found = rows(connection, "SELECT position FROM positions WHERE cell = %s AND name = %s", (cell, name))
+    return int(found[0][0]) if found else 0
+
+
+def set_position(connection: Connection, cell: int, name: str, sequence: int) -> None:
+    """Write a position down."""
+    rows(
+        connection,
+        "INSERT INTO positions VALUES (%s, %s, %s) ON CONFLICT (cell, name) DO UPDATE SET position = excluded.position",
+        (cell, name, str(sequence)),
+    )
+
+
+def publish_again(connection: Connection, cell: int, documents: int) -> None:
+    """Let the whole journal be published again; only its newest `documents` orders come with documents for search."""
+    found = rows(
+        connection,
+        "SELECT first_sequence FROM orders WHERE cell = %s ORDER BY first_sequence DESC OFFSET %s LIMIT 1",
+        (cell, documents),
+    )
+    set_position(connection, cell, DOCUMENTS_FROM, found[0][0] if found else 0)
+    set_position(connection, cell, POSITION, 0)
+
+
+class Publisher:
+    """One cell's publisher."""
+
+    def __init__(self, connection: Connection, kinesis: Kinesis, stream_name: str, cell: int) -> None:
+        self.connection = connection
+        self.kinesis = kinesis
+        self.stream_name = stream_name
+        self.cell = cell
+        self.markets: dict[str, Market] = {}
+        self.documents_from = position(connection, cell, DOCUMENTS_FROM)
+
+    def run(self, goes_on: Callable[[], bool]) -> None:
+        """Publish until `goes_on` says no; what fails is tried again, later and later."""
+        pause = FIRST_PAUSE_S
+        while goes_on():
+            published = self.turn()
+            if published is None:
+                logger.warning("the stream does not take records", extra={"pause_s": pause})
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+                continue
+            pause = FIRST_PAUSE_S
+            if not published:
+                time.sleep(IDLE_S)
+
+    def turn(self) -> int | None:
+        """Publish what follows the position and move it; return how many batches, None when the stream failed."""
+        found = journal.rows_after(
+            self.connection, self.cell, position(self.connection, self.cell, POSITION), ROWS_A_TURN
+        )
+        if not found:
+            return 0
+        records = [
+            {"Data": payload, "PartitionKey": stream.partition_key(record)}
+            for record in self.records_of(found)
+            for payload in stream.payloads(record)
+        ]
+        for chunk in chunks(records):
+            if not self._put(chunk):
+                return None
+        set_position(self.connection, self.cell, POSITION, found[-1].last_sequence)
+        return len(found)
+
+    def records_of(self, batches: list[JournalRow]) -> Iterator[StreamRecord]:
+        """Return the records of journal rows: one for each key that a batch touched."""
+        decoded = [(row, row.journaled(), row.events()) for row in batches]
+        orders = self._orders(
+            {key for _, _, events in decoded for key in _order_ids(events)}, batches[0].first_sequence
+        )
+        for row, journaled, events in decoded:
+            documents = [
+                document for sequence, document in orders if row.first_sequence <= sequence <= row.last_sequence
+            ]
+            for key, entries in entries_by_key(journaled, events).items():
+                yield StreamRecord(
+                    timeline=TIMELINE,
+                    cell=self.cell,
+                    epoch=row.epoch,
+                    batch_id=row.batch_id,
+                    key=key,
+                    first_sequence=row.first_sequence,
+                    last_sequence=row.last_sequence,
+                    chain=row.chain.hex(),
+                    entries=entries,
+                    orders=[document for document in documents if document["symbol"] == key],
+                    trades=list(self._trades(key, journaled, events)),
+                )
+
+    def _put(self, records: list[dict[str, Any]]) -> bool:
+        """Put records, those that failed once more and in order; False when some still fail."""
+        pause = FIRST_PAUSE_S
+        while records and pause < LONGEST_PAUSE_S:
+            answer = self.kinesis.put_records(StreamName=self.stream_name, Records=records)
+            if not answer["FailedRecordCount"]:
+                return True
+            records = [
+                record for record, result in zip(records, answer["Records"], strict=True) if result.get("ErrorCode")
+            ]
+            time.sleep(pause)
+            pause *= 2
+        return not records
+
+    def _orders(self, order_ids: set[str], since: int) -> list[tuple[int, Document]]:
+        """Return sequence and document of those orders that changed last at `since` or later, as they are now."""
+        if since < self.documents_from or not order_ids:
+            return []
+        found = rows(
+            self.connection,
+            f"SELECT {ORDER_COLUMNS} FROM orders WHERE order_id = ANY(%s)",  # noqa: S608 - a constant list
+            (list(order_ids),),
+        )
+        orders = [order_from_row(row, self._market(row[ORDER_SYMBOL])) for row in found]
+        return [(order.sequence, order_document(order, self._market(order.placed.symbol))) for order in orders]
+
+    def _trades(self, key: str, journaled: list[Journaled], events: list[list[Event]]) -> Iterator[Document]:
+        for entry, happened in zip(journaled, events, strict=True):
+            for index, event in enumerate(happened, 1):
+                if isinstance(event, Trade) and event.symbol == key and entry.sequence >= self.documents_from:
+                    market = self._market(key)
+                    public = trade_document(self.cell, entry.sequence, index, entry.time, event, market)
+                    yield public | _parties(event, market) | {"cell": self.cell, "index": index}
+
+    def _market(self, symbol: str) -> Market:
+        if symbol not in self.markets:
+            found = rows(
+                self.connection,
+                f"SELECT {MARKET_COLUMNS} FROM {MARKET_TABLES} WHERE markets.symbol = %s",  # noqa: S608
+                (symbol,),
+            )
+            self.markets[symbol] = market_from_row(found[0])
+        return self.markets[symbol]
+
+
+def entries_by_key(journaled: list[Journaled], events: list[list[Event]]) -> dict[str, list[StreamEntry]]:
+    """Group a batch by symbol (or account, or system); a command goes with its first event's key."""
+    grouped: dict[str, list[StreamEntry]] = {}
+    for entry, happened in zip(journaled, events, strict=True):
+        by_key: dict[str, list[tuple[int, Event]]] = {}
+        for index, event in enumerate(happened, 1):
+            by_key.setdefault(key_of_event(event, entry.command), []).append((index, event))
+        command: Command | None = entry.command
+        for key, found in (by_key or {key_of_command(entry.command): []}).items():
+            made = stream.entry_of(entry.sequence, entry.time, command, found, entry.poisoned)
+            grouped.setdefault(key, []).append(made)
+            command = None
+    return grouped
+
+
+def key_of_event(event: Event, command: Command) -> str:
+    """Return the key under which an event is published."""
+    market = getattr(event, "market", None)
+    symbol = getattr(event, "symbol", None) or (market.symbol if market else None)
+    account_id = getattr(event, "account_id", None)
+    if symbol:
+        return str(symbol)
+    return stream.account_key(account_id) if account_id else key_of_command(command)
+
+
+def key_of_command(command: Command) -> str:
+    """Return the key under which a command without events is published."""
+    symbol, account_id = getattr(command, "symbol", None), getattr(command, "account_id", None)
+    if symbol:
+        return str(symbol)
+    return stream.account_key(account_id) if account_id else stream.SYSTEM_KEY
+
+
+def chunks(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Split records into calls of at most 500 records and 4 MB, in order."""
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for record in records:
+        length = len(record["Data"]) + len(record["PartitionKey"])
+        if chunk and (len(chunk) == MOST_RECORDS or size + length > MOST_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(record)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def _order_ids(events: list[list[Event]]) -> Iterable[str]:
+    for happened in events:
+        for event in happened:
+            if isinstance(event, Trade):
+                yield event.maker_order_id
+                yield event.taker_order_id
+            elif order_id := getattr(event, "order_id", None):
+                yield order_id
+
+
+def _parties(trade: Trade, market: Market) -> Document:
+    buys = trade.taker_side is Side.BUY
+    base, quote = market.base_decimals, market.quote_decimals
+    return {
+        "quote": market.quote_text(trade.quote),
+        "maker_order_id": trade.maker_order_id,
+        "taker_order_id": trade.taker_order_id,
+        "maker_account_id": trade.maker_account_id,
+        "taker_account_id": trade.taker_account_id,
+        "maker_fee": text(trade.maker_fee, quote if buys else base),
+        "taker_fee": text(trade.taker_fee, base if buys else quote),
+    }

@@ -1,0 +1,77 @@
+"""Market data into Redis: ready-made bodies, one script a market; it is never waited for by an order.
+
+The script ignores what is older than what is there (a late writer) and tells when nothing was there (a flush), upon
+which everything is written anew.
+"""
+
+import json
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from matching_service.projections import KEPT_TRADES, Bodies
+
+TIMEOUT_S = 0.05
+NEWER_THERE, NOTHING_THERE, WRITTEN = 0, 1, 2
+
+_SCRIPT = """
+local there = redis.call('GET', KEYS[1])
+if there and tonumber(there) > tonumber(ARGV[1]) then return 0 end
+local body = cjson.decode(ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1])
+for depth, text in pairs(body.books) do redis.call('SET', KEYS[2] .. ':book:' .. depth, text) end
+if body.ticker ~= '' then redis.call('SET', KEYS[2] .. ':ticker', body.ticker) end
+local trades = KEYS[2] .. ':trades'
+if body.is_whole then redis.call('DEL', trades) end
+for _, text in ipairs(body.trades) do redis.call('LPUSH', trades, text) end
+redis.call('LTRIM', trades, 0, tonumber(ARGV[3]) - 1)
+for interval, candles in pairs(body.candles) do
+    local key = KEYS[2] .. ':candles:' .. interval
+    if body.is_whole then redis.call('DEL', key) end
+    for _, candle in ipairs(candles) do
+        redis.call('ZREMRANGEBYSCORE', key, candle[1], candle[1])
+        redis.call('ZADD', key, candle[1], candle[2])
+    end
+    redis.call('ZREMRANGEBYRANK', key, 0, -tonumber(ARGV[4]) - 1)
+end
+if there then return 2 end
+return 1
+"""
+
+
+class RedisWriter:
+    """The leader's one connection to Redis; every call returns within about 50 ms or raises `redis.RedisError`."""
+
+    def __init__(self, url: str, cell: int, kept_candles: int) -> None:
+        self.cell = cell
+        self.kept_candles = kept_candles
+        self.client: redis.Redis = redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+        )
+        self.script: Any = self.client.register_script(_SCRIPT)
+
+    def write_leader(self, endpoint: str, certificate: str) -> None:
+        """Tell the edges where the leader is."""
+        self.client.set(f"{{{self.cell}}}:leader", json.dumps({"endpoint": endpoint, "certificate": certificate}))
+
+    def write(self, bodies: Bodies) -> bool:
+        """Write one market; False when nothing had been there and `bodies` were not the whole."""
+        payload = {
+            "is_whole": bodies.is_whole,
+            "books": {str(depth): text for depth, text in bodies.books.items()},
+            "ticker": bodies.ticker,
+            "trades": bodies.trades,
+            "candles": bodies.candles,
+        }
+        prefix = f"{{{bodies.symbol}}}"
+        outcome = self.script(
+            keys=[f"{prefix}:sequence", prefix],
+            args=[bodies.sequence, json.dumps(payload), KEPT_TRADES, self.kept_candles],
+        )
+        return bodies.is_whole or outcome != NOTHING_THERE
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()

@@ -1,0 +1,150 @@
+"""The state of a cell out of its tables, as of one sequence; it writes nothing."""
+
+from typing import Any
+
+from msgspec import Struct
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from exchange import commands
+from exchange.commands import CreateApiKey
+from exchange.markets import Asset, Market
+from exchange.orders import OPEN_STATUSES
+from exchange.stores.rows import (
+    MARKET_COLUMNS,
+    MARKET_TABLES,
+    ORDER_COLUMNS,
+    ORDER_SYMBOL,
+    market_from_row,
+    order_from_row,
+    units_of,
+)
+from matching_service.accounts import Account, Balance
+from matching_service.database import rows
+from matching_service.engine import Engine
+from matching_service.journal import GENESIS
+from matching_service.memory import MAX_RECENT_IDS, REQUEST_WINDOW_US
+from matching_service.snapshot import Snapshot
+from matching_service.state import ListedAsset
+
+JOURNAL_ROWS = 500
+_OPEN = ", ".join(f"'{status}'" for status in OPEN_STATUSES)
+
+
+class Loaded(Struct, frozen=True):
+    """A state and the chain of the batch that made it."""
+
+    engine: Engine
+    chain: bytes
+
+
+def load(connection: Connection, cell: int) -> Loaded:
+    """Read everything in one repeatable-read snapshot; the state is that of the last committed batch."""
+    rows(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        last = rows(
+            connection,
+            "SELECT last_sequence, last_time, chain FROM journal WHERE cell = %s ORDER BY first_sequence DESC LIMIT 1",
+            (cell,),
+        )
+        sequence, time, chain = last[0] if last else (0, 0, GENESIS)
+        snapshot = _snapshot(connection, cell, sequence, time)
+    finally:
+        rows(connection, "ROLLBACK")
+    return Loaded(Engine.restore(snapshot), bytes(chain))
+
+
+def _snapshot(connection: Connection, cell: int, sequence: int, time: int) -> Snapshot:
+    assets = rows(connection, "SELECT asset, decimals, created_sequence FROM assets WHERE cell = %s", (cell,))
+    accounts = rows(
+        connection, "SELECT account_id, name, status, created_sequence FROM accounts WHERE cell = %s", (cell,)
+    )
+    markets = _markets(connection, cell)
+    return Snapshot(
+        cell=cell,
+        sequence=sequence,
+        time=time,
+        assets=[ListedAsset(Asset(asset, decimals), created) for asset, decimals, created in assets],
+        accounts=[Account(*values) for values in accounts],
+        balances=_balances(connection, cell, {asset: decimals for asset, decimals, _ in assets}),
+        markets=markets,
+        api_keys=_api_keys(connection, cell),
+        orders=_open_orders(connection, cell, {market.symbol: market for market, _ in markets}),
+        recent_ids=_recent_ids(connection, cell),
+        request_ids=_request_ids(connection, cell, time),
+    )
+
+
+def _markets(connection: Connection, cell: int) -> list[tuple[Market, int]]:
+    found = rows(
+        connection,
+        f"SELECT {MARKET_COLUMNS}, markets.created_sequence FROM {MARKET_TABLES} WHERE markets.cell = %s",  # noqa: S608
+        (cell,),
+    )
+    return [(market_from_row(values), values[-1]) for values in found]
+
+
+def _balances(connection: Connection, cell: int, decimals: dict[str, int]) -> list[Balance]:
+    found = rows(connection, "SELECT account_id, asset, available, held FROM balances WHERE cell = %s", (cell,))
+    return [
+        Balance(account_id, asset, units_of(available, decimals[asset]), units_of(held, decimals[asset]))
+        for account_id, asset, available, held in found
+    ]
+
+
+def _api_keys(connection: Connection, cell: int) -> list[tuple[CreateApiKey, int]]:
+    found = rows(
+        connection,
+        "SELECT account_id, api_key, encrypted_secret, scopes, ip_allow_list, created_sequence"
+        " FROM api_keys WHERE cell = %s AND NOT deleted",
+        (cell,),
+    )
+    return [
+        (CreateApiKey("", account_id, api_key, secret, tuple(scopes.split()), tuple(addresses.split())), created)
+        for account_id, api_key, secret, scopes, addresses, created in found
+    ]
+
+
+def _open_orders(connection: Connection, cell: int, markets: dict[str, Market]) -> list[tuple[Any, int]]:
+    found = rows(
+        connection,
+        f"SELECT {ORDER_COLUMNS}, priority_sequence FROM orders WHERE cell = %s AND status IN ({_OPEN})",  # noqa: S608
+        (cell,),
+    )
+    return [(order_from_row(values, markets[values[ORDER_SYMBOL]]), values[-1]) for values in found]
+
+
+def _recent_ids(connection: Connection, cell: int) -> list[tuple[str, int]]:
+    """Return the newest ids of orders and transfers, oldest first: the rule by which the engine remembers them."""
+    newest = rows(
+        connection,
+        "(SELECT order_id, first_sequence FROM orders WHERE cell = %s ORDER BY first_sequence DESC LIMIT %s)"
+        " UNION ALL (SELECT kind || '/' || account_id || '/' || reference, sequence FROM transfers WHERE cell = %s"
+        " ORDER BY sequence DESC LIMIT %s) ORDER BY 2 DESC LIMIT %s",
+        (cell, MAX_RECENT_IDS, cell, MAX_RECENT_IDS, MAX_RECENT_IDS),
+    )
+    return [(identifier, sequence) for identifier, sequence in reversed(newest)]
+
+
+def _request_ids(connection: Connection, cell: int, time: int) -> list[tuple[str, int, int]]:
+    """Return the ids of the requests of the last 120 s of engine time, oldest first, out of the journal's end."""
+    since = time - REQUEST_WINDOW_US
+    found: list[tuple[str, int, int]] = []
+    before = 2**62
+    while True:
+        batches = rows(
+            connection,
+            "SELECT first_sequence, last_time, commands FROM journal WHERE cell = %s AND first_sequence < %s"
+            " ORDER BY first_sequence DESC LIMIT %s",
+            (cell, before, JOURNAL_ROWS),
+        )
+        for first_sequence, last_time, commands_json in batches:
+            if last_time < since:
+                return found[::-1]
+            before = first_sequence
+            found.extend(
+                (request_id, entry.sequence, entry.time)
+                for entry in reversed(commands.journaled_decoder.decode(commands_json))
+                if (request_id := getattr(entry.command, "request_id", ""))
+            )
+        if len(batches) < JOURNAL_ROWS:
+            return found[::-1]

@@ -1,0 +1,130 @@
+"""The state of a cell as plain records: taken, restored and listed for hashing; it neither loads nor stores them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from msgspec.json import Encoder
+
+from exchange.commands import CreateApiKey
+from exchange.markets import Market
+from exchange.orders import OrderRecord
+from matching_service.accounts import Account, Balance
+from matching_service.state import ApiKey, ListedAsset, State
+
+_encode = Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state as of `sequence` and its `time`.
+
+    `markets` and `api_keys` come with their created_sequence, `orders`, all open, with their priority_sequence, in
+    any order; `recent_ids` are `(id, sequence)`, `request_ids` `(id, sequence, time)`, oldest first.
+    """
+
+    cell: int
+    sequence: int = 0
+    time: int = 0
+    assets: Iterable[ListedAsset] = ()
+    accounts: Iterable[Account] = ()
+    balances: Iterable[Balance] = ()
+    markets: Iterable[tuple[Market, int]] = ()
+    api_keys: Iterable[tuple[CreateApiKey, int]] = ()
+    orders: Iterable[tuple[OrderRecord, int]] = ()
+    recent_ids: Iterable[tuple[str, int]] = ()
+    request_ids: Iterable[tuple[str, int, int]] = ()
+
+
+def taken(state: State) -> Snapshot:
+    """Return the state as a snapshot that later commands leave alone."""
+    orders = sorted(state.orders.values(), key=lambda order: order.priority_sequence)
+    return Snapshot(
+        cell=state.cell,
+        sequence=state.sequence,
+        time=state.time,
+        assets=list(state.assets.values()),
+        accounts=[replace(account) for account in state.accounts.by_id.values()],
+        balances=[replace(balance) for balance in state.accounts.balances()],
+        markets=[(market.settings, market.created_sequence) for market in state.markets.values()],
+        api_keys=[(api_key.created, api_key.created_sequence) for api_key in state.api_keys.values()],
+        orders=[(order.record(), order.priority_sequence) for order in orders],
+        recent_ids=list(state.recent_ids.sequences.items()),
+        request_ids=list(state.request_ids.entries()),
+    )
+
+
+def restored(snapshot: Snapshot) -> State:
+    """Return the state that `snapshot` was taken of."""
+    state = State(snapshot.cell)
+    state.sequence = snapshot.sequence
+    state.time = snapshot.time
+    state.assets = {listed.asset.asset: listed for listed in snapshot.assets}
+    for account in snapshot.accounts:
+        state.accounts.by_id[account.account_id] = replace(account)
+    for row in snapshot.balances:
+        balance = state.accounts.balance(row.account_id, row.asset)
+        balance.available, balance.held = row.available, row.held
+    for settings, created_sequence in sorted(snapshot.markets, key=lambda item: item[1]):
+        state.list_market(settings, created_sequence)
+    for created, created_sequence in snapshot.api_keys:
+        state.api_keys[created.api_key] = ApiKey(created, created_sequence)
+    for record, priority_sequence in sorted(snapshot.orders, key=lambda item: item[1]):
+        _reopen(state, record, priority_sequence)
+    for identifier, sequence in snapshot.recent_ids:
+        state.recent_ids.add(identifier, sequence)
+    for identifier, sequence, time in snapshot.request_ids:
+        state.request_ids.add(identifier, sequence, time)
+    state.request_ids.expire(state.time)
+    _assert_holds(state)
+    return state
+
+
+def records(state: State) -> Iterator[tuple[str, bytes]]:
+    """Return every record of the state with its key; equal states have equal records, in any order."""
+    snapshot = taken(state)
+    yield "cell", _encode((snapshot.cell, snapshot.sequence, snapshot.time))
+    for listed in snapshot.assets:
+        yield f"asset/{listed.asset.asset}", _encode(listed)
+    for account in snapshot.accounts:
+        yield f"account/{account.account_id}", _encode(account)
+    for balance in snapshot.balances:
+        yield f"balance/{balance.account_id}/{balance.asset}", _encode(balance)
+    for settings, created_sequence in snapshot.markets:
+        yield f"market/{settings.symbol}", _encode((settings, created_sequence))
+    for created, created_sequence in snapshot.api_keys:
+        yield f"api_key/{created.api_key}", _encode((created, created_sequence))
+    for record, priority_sequence in snapshot.orders:
+        yield f"order/{record.placed.order_id}", _encode((record, priority_sequence))
+    for identifier, sequence in snapshot.recent_ids:
+        yield f"recent_id/{identifier}", _encode(sequence)
+    for identifier, sequence, time in snapshot.request_ids:
+        yield f"request_id/{identifier}", _encode((sequence, time))
+
+
+def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:
+    """Put an open order back into its book, behind those of an earlier priority."""
+    placed = record.placed
+    market = state.markets[placed.symbol]
+    order = state.order(market, placed, record.first_sequence, record.created_time)
+    assert record.remaining_lots is not None
+    order.priority_sequence = priority_sequence
+    order.remaining_lots = record.remaining_lots
+    order.filled_lots = record.filled_lots
+    order.filled_quote = record.filled_quote
+    order.fee = record.fee_base + record.fee_quote
+    order.status = record.status
+    order.sequence = record.sequence
+    order.updated_time = record.updated_time
+    assert order.record() == record
+    state.open(market, order)
+
+
+def _assert_holds(state: State) -> None:
+    """Check that every balance holds exactly what its open orders need."""
+    held: dict[tuple[str, str], int] = defaultdict(int)
+    for order in state.orders.values():
+        held[order.spends.account_id, order.spends.asset] += order.hold_per_lot * order.remaining_lots
+    for balance in state.accounts.balances():
+        assert balance.held == held.pop((balance.account_id, balance.asset), 0), balance
+    assert not held

@@ -1,0 +1,107 @@
+"""One leadership of a cell: won, loaded, kept by renewals and given back; it listens to no socket."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from exchange.commands import Command
+from exchange.settings import Service as Settings
+from matching_service import lease, replica
+from matching_service.database import LOADING, connect, opened, rows
+from matching_service.journal import Batch, Writer
+from matching_service.leader import Leader
+from matching_service.lease import Candidate, Leadership
+
+PARTITIONS_AHEAD = 16_000_000
+IN_DOUBT_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):  # noqa: N818 - an order to step down
+    """The lease could not be renewed before it ended, or another took it."""
+
+
+class Tenure:
+    """A lease won: the connections, the engine as of the last commit, and the leader that serves it."""
+
+    def __init__(self, settings: Settings, candidate: Candidate, keeper: Connection, leadership: Leadership) -> None:
+        self.settings = settings
+        self.candidate = candidate
+        self.keeper = keeper
+        self.leadership = leadership
+        self.writer = Writer(self._connect, IN_DOUBT_S)
+        self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
+        with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
+            rows(loader, "SELECT ensure_partitions(%s)", (leadership.last_sequence + PARTITIONS_AHEAD,))
+            loaded = replica.load(loader, candidate.cell)
+        assert loaded.engine.sequence == leadership.last_sequence, (loaded.engine.sequence, leadership.last_sequence)
+        self.engine = loaded.engine
+        self.chain = loaded.chain
+        self.renewing = ThreadPoolExecutor(1, "renew")
+
+    def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
+        """Return the leader of this tenure; call it within the event loop."""
+        limits = (self.settings.batch_commands, self.settings.queue_commands)
+        return Leader(self.engine, self.leadership, self.chain, self.writer, self.reader, limits, committed, poisoned)
+
+    async def keep(self) -> None:
+        """Renew the lease until it is lost; raise `LeaseLost` then."""
+        loop = asyncio.get_running_loop()
+        pause_s = self.candidate.lease_ms / 3000
+        ends = time.monotonic() + self.candidate.lease_ms / 1000
+        while True:
+            await asyncio.sleep(pause_s)
+            begun = time.monotonic()
+            try:
+                is_ours = await loop.run_in_executor(self.renewing, lease.renew, self.keeper, self.candidate)
+            except psycopg2.Error as error:
+                if time.monotonic() > ends:
+                    raise LeaseLost(str(error)) from error
+                logger.warning("the lease could not be renewed yet", extra={"why": str(error)})
+                await loop.run_in_executor(self.renewing, self._reconnect_keeper)
+                continue
+            if not is_ours:
+                raise LeaseLost("another task holds the lease")
+            ends = begun + self.candidate.lease_ms / 1000
+
+    def end(self) -> None:
+        """Close every connection, and let the next candidate win at once where that can still be said."""
+        self.renewing.shutdown(wait=True)
+        self.writer.close()
+        self.reader.close()
+        try:
+            lease.release(self.keeper, self.candidate)
+        except psycopg2.Error as error:
+            logger.warning("the lease could not be released", extra={"why": str(error)})
+        self.keeper.close()
+
+    def _connect(self) -> Connection:
+        name = f"{self.candidate.application_name}/{self.leadership.epoch}"
+        return connect(self.settings.database_url, self.settings.database_password, name)
+
+    def _reconnect_keeper(self) -> None:
+        try:
+            if self.keeper.closed:
+                self.keeper = connect(self.settings.database_url, self.settings.database_password, "keeper")
+        except psycopg2.Error:
+            logger.info("the database cannot be reached yet")
+
+
+def begin(settings: Settings, candidate: Candidate) -> Tenure | None:
+    """Try to win the lease once, and load the cell then; None while another holds it. Blocks."""
+    keeper = connect(settings.database_url, settings.database_password, "keeper")
+    try:
+        if not lease.try_win(keeper, candidate):
+            keeper.close()
+            return None
+        leadership = lease.take_over(keeper, candidate)
+        return Tenure(settings, candidate, keeper, leadership)
+    except BaseException:
+        keeper.close()
+        raise
