@@ -1,7 +1,7 @@
 """Market data into Redis: ready-made bodies, one script a market; it is never waited for by an order.
 
 The script ignores what is older than what is there (a late writer) and tells when nothing was there (a flush), upon
-which everything is written anew.
+which nothing but the whole is written.
 """
 
 import json
@@ -20,6 +20,7 @@ _SCRIPT = """
 local there = redis.call('GET', KEYS[1])
 if there and tonumber(there) > tonumber(ARGV[1]) then return 0 end
 local body = cjson.decode(ARGV[2])
+if not there and not body.is_whole then return 1 end
 redis.call('SET', KEYS[1], ARGV[1])
 for depth, text in pairs(body.books) do redis.call('SET', KEYS[2] .. ':book:' .. depth, text) end
 if body.ticker ~= '' then redis.call('SET', KEYS[2] .. ':ticker', body.ticker) end
@@ -36,8 +37,7 @@ for interval, candles in pairs(body.candles) do
     end
     redis.call('ZREMRANGEBYRANK', key, 0, -tonumber(ARGV[4]) - 1)
 end
-if there then return 2 end
-return 1
+return 2
 """
 
 
@@ -57,7 +57,7 @@ class RedisWriter:
         self.client.set(f"{{{self.cell}}}:leader", json.dumps({"endpoint": endpoint, "certificate": certificate}))
 
     def write(self, bodies: Bodies) -> bool:
-        """Write one market; False when nothing had been there and `bodies` were not the whole."""
+        """Write one market; False when nothing is there and `bodies` are not the whole, which is written then."""
         payload = {
             "is_whole": bodies.is_whole,
             "books": {str(depth): text for depth, text in bodies.books.items()},
@@ -70,7 +70,7 @@ class RedisWriter:
             keys=[f"{prefix}:sequence", prefix],
             args=[bodies.sequence, json.dumps(payload), KEPT_TRADES, self.kept_candles],
         )
-        return bodies.is_whole or outcome != NOTHING_THERE
+        return bool(outcome != NOTHING_THERE)
 
     def close(self) -> None:
         """Close the connection."""

@@ -159,4 +159,4 @@ def _object(
     first, last = (f"{sequence:019d}.{index:06d}" for sequence, index, _ in (lines[0], lines[-1]))
     digest = hashlib.blake2b(text, digest_size=8).hexdigest()
     key = f"{PREFIX}/hour={hour}/cell={cell}/timeline={timeline}/{shard}/{first}-{last}-{digest}.jsonl.gz"
-    return ArchiveObject(key, gzip.compress(text, mtime=0), sources)
+    return ArchiveObject(key, gzip.compress(text, compresslevel=6, mtime=0), sources)

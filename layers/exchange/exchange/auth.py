@@ -10,6 +10,7 @@ from exchange import signing
 from exchange.errors import Rejected
 from exchange.http import HttpRequest
 from exchange.keys import KeyRing, OpenKey
+from exchange.symbols import API_KEY
 
 DEFAULT_WINDOW_MS = "5000"
 MAX_WINDOW_MS = 60_000
@@ -17,7 +18,6 @@ MAX_AHEAD_MS = 1000
 DUMMY_SECRET = "0" * 43
 """What an unknown key's signature is computed with, so that it costs what a known one's does."""
 
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _MILLISECONDS = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -86,7 +86,7 @@ def signed_headers(request: HttpRequest) -> Signed:
 
 def _form_problems(signed: Signed) -> list[tuple[str, str]]:
     problems = []
-    if not _KEY.fullmatch(signed.api_key):
+    if not API_KEY.fullmatch(signed.api_key):
         problems.append(("X-Api-Key", "must be 1 to 64 letters, digits, _ or -"))
     if not _MILLISECONDS.fullmatch(signed.timestamp):
         problems.append(("X-Api-Timestamp", "must be milliseconds since the epoch"))

@@ -63,6 +63,15 @@ class HttpRequest:
         return forwarded[-1].rpartition(",")[2].strip() if forwarded else ""
 
 
+class Refused(Exception):  # noqa: N818 - it carries an answer, not a fault
+    """A refusal that has its whole document already."""
+
+    def __init__(self, status: int, document: Document):
+        super().__init__(document["code"])
+        self.status = status
+        self.document = document
+
+
 class Resolver(ALBResolver):
     """The routes of one function. Its `answer` never raises: a bug becomes a 500 and a log line."""
 
@@ -74,6 +83,7 @@ class Resolver(ALBResolver):
         self.not_found(self._no_route)
         self.exception_handler(Rejected)(self._rejected)
         self.exception_handler(Unavailable)(self._unavailable)
+        self.exception_handler(Refused)(lambda refused: self.documented(refused.status, refused.document))
         self.exception_handler(Exception)(self._bug)
 
     def route(self, rule: str, method: Any, *arguments: Any, **options: Any) -> Any:
@@ -102,8 +112,13 @@ class Resolver(ALBResolver):
 
     def problem(self, code: str, detail: str, status: int, **members: Any) -> Response[str]:
         """Return a problem document about the request at hand."""
-        self.received.log["code"] = code
-        document = problem_document(self.received.request_id, code, detail, status, **members)
+        return self.documented(status, problem_document(self.received.request_id, code, detail, status, **members))
+
+    def documented(self, status: int, document: Document) -> Response[str]:
+        """Return a document as an answer, as a problem from 400 on."""
+        if status < 400:
+            return Response(status, JSON, text_of(document))
+        self.received.log["code"] = document["code"]
         return Response(status, PROBLEM_JSON, text_of(document))
 
     def _no_route(self, _error: Exception) -> Response[str]:

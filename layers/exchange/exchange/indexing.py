@@ -21,7 +21,7 @@ from exchange.times import parse_time, time_text
 
 TIMELINE_BITS = 48
 MAX_BULK_BYTES = 5_000_000
-MAX_BULK_ITEMS = 2_000
+MAX_BULK_ITEMS = 1_000
 RETRY_PAUSES_S = (0.2, 0.5)
 _MONTH = slice(0, len("2026-11"))
 
@@ -116,18 +116,26 @@ def _index_of(name: str, time: str) -> str:
 
 
 def _sent(search: OpenSearch, items: Sequence[Item]) -> list[Refused]:
+    """Send all items; after a request that failed whole the rest is not tried, so that one wait is all that is lost."""
     refused: list[Refused] = []
+    failure = ""
     for chunk in _chunks(items):
-        try:
-            _ensure_indices(search, {item.index for item, _ in chunk})
-            lines = b"".join(text for _, text in chunk)
-            answers = search.bulk(body=lines, params={"filter_path": "items.*.status,items.*.error"})["items"]
-        except OpenSearchException as error:
-            refused += [Refused(item, _reason(error), final=False) for item, _ in chunk]
-        else:
-            outcomes = zip((item for item, _ in chunk), answers, strict=True)
-            refused += [bad for item, answer in outcomes if (bad := _refusal(item, answer["index"]))]
+        if not failure:
+            try:
+                refused += _indexed(search, chunk)
+            except OpenSearchException as error:
+                failure = _reason(error)
+        if failure:
+            refused += [Refused(item, failure, final=False) for item, _ in chunk]
     return refused
+
+
+def _indexed(search: OpenSearch, chunk: Sequence[tuple[Item, bytes]]) -> list[Refused]:
+    _ensure_indices(search, {item.index for item, _ in chunk})
+    lines = b"".join(text for _, text in chunk)
+    answers = search.bulk(body=lines, params={"filter_path": "items.*.status,items.*.error"})["items"]
+    outcomes = zip((item for item, _ in chunk), answers, strict=True)
+    return [refusal for item, answer in outcomes if (refusal := _refusal(item, answer["index"]))]
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[list[tuple[Item, bytes]]]:

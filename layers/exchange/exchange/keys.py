@@ -73,7 +73,7 @@ class KeyRing:
 
 def new_api_key() -> str:
     """Make the name of a key."""
-    return "ak_" + secrets.token_hex(16)
+    return "ex_" + secrets.token_hex(12)
 
 
 def new_secret() -> str:

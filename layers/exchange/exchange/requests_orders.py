@@ -1,6 +1,5 @@
 """Requests about orders: their forms, the rules between fields, the commands they become; it never asks the engine."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,13 +18,11 @@ from exchange.orders import (
     id_of_signature,
     order_id_of,
 )
+from exchange.symbols import CLIENT_ORDER_ID
 
 MOST_BATCHED = 50
 MOST_QUEUE_DEADLINE_MS = 3_600_000
 MOST_TIMEOUT_MS = 86_400_000
-CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
-SYMBOL = re.compile(r"[A-Z0-9]{1,16}-[A-Z0-9]{1,16}", re.ASCII)
-ORDER_ID = re.compile(r"[0-9]{1,9}-[a-z2-7]{26}", re.ASCII)
 
 Fields = tuple[tuple[str, str], ...]
 

@@ -1,25 +1,27 @@
 """The search index: the form of its documents and the administration's searches; it is never the truth.
 
 Each month has an index of orders, by the time of their creation, and one of trades. A decimal is a keyword, exact as
-printed, and beside it a `number` to compare and to add up.
+printed, and beside it a `number` to compare and to add up. The library of the client costs 0.3 s to import and is
+imported with the first client.
 """
 
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec import DecodeError, Meta
 from msgspec.json import Decoder, Encoder
-from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
-from opensearchpy.exceptions import OpenSearchException
 
 from exchange import amounts
 from exchange.errors import Rejected, Unavailable
 from exchange.orders import OPEN_STATUSES, OrderStatus, Side
 from exchange.times import parse_time, time_text
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
 Document = dict[str, Any]
 _Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -102,8 +104,10 @@ _TRADES = _Collection(
 _encoder = Encoder()
 
 
-def client(url: str, timeout_s: float = 5) -> OpenSearch:
+def client(url: str, timeout_s: float = 5) -> "OpenSearch":
     """Return a client of the server at `url`; requests to a domain of AWS are signed unless the URL names a user."""
+    from opensearchpy import OpenSearch
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.username is None and host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
@@ -111,7 +115,7 @@ def client(url: str, timeout_s: float = 5) -> OpenSearch:
     return OpenSearch(hosts=[url], timeout=timeout_s, max_retries=1)
 
 
-def install_templates(search: OpenSearch) -> None:
+def install_templates(search: "OpenSearch") -> None:
     """Install what a new index of orders or trades starts with; harmless when it is there."""
     for name, properties in ((ORDERS, _ORDER_FIELDS), (TRADES, _TRADE_FIELDS)):
         template = {
@@ -123,7 +127,7 @@ def install_templates(search: OpenSearch) -> None:
         )
 
 
-def search_orders(search: OpenSearch, filters: Mapping[str, str], limit: int, cursor: str | None) -> Page:
+def search_orders(search: "OpenSearch", filters: Mapping[str, str], limit: int, cursor: str | None) -> Page:
     """Return the orders, as indexed, that match every filter, at most `limit`, newest first.
 
     Filters: account_id, symbol, side, status (one, `open` or `closed`), from and to (of the creation, inclusive),
@@ -133,7 +137,7 @@ def search_orders(search: OpenSearch, filters: Mapping[str, str], limit: int, cu
     return _page(search, _ORDERS, _conditions(_ORDERS, filters), filters, limit, cursor)
 
 
-def search_trades(search: OpenSearch, filters: Mapping[str, str], limit: int, cursor: str | None) -> Page:
+def search_trades(search: "OpenSearch", filters: Mapping[str, str], limit: int, cursor: str | None) -> Page:
     """Return the trades, as indexed, that match every filter, at most `limit`, newest first.
 
     Filters as for orders, without status; account_id finds both sides, side means the taker's.
@@ -145,7 +149,7 @@ def search_trades(search: OpenSearch, filters: Mapping[str, str], limit: int, cu
 
 
 def _page(
-    search: OpenSearch,
+    search: "OpenSearch",
     collection: _Collection,
     conditions: list[Document],
     filters: Mapping[str, str],
@@ -166,7 +170,9 @@ def _page(
     return Page(_at_least(documents, filters.get("min_quantity")), next_cursor)
 
 
-def _hits(search: OpenSearch, index: str, body: Document) -> list[Document]:
+def _hits(search: "OpenSearch", index: str, body: Document) -> list[Document]:
+    from opensearchpy.exceptions import OpenSearchException
+
     try:
         answer = search.search(
             index=index, body=body, params={"allow_no_indices": "true", "ignore_unavailable": "true"}
@@ -269,8 +275,9 @@ def _invalid(name: str, message: str) -> Rejected:
     return Rejected("request.invalid", f"{name} {message}", ((name, message),))
 
 
-def _signer(host: str) -> Urllib3AWSV4SignerAuth:
+def _signer(host: str) -> "Urllib3AWSV4SignerAuth":
     import boto3
+    from opensearchpy import Urllib3AWSV4SignerAuth
 
     session = boto3.Session()
     labels = host.split(".")

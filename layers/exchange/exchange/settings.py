@@ -28,6 +28,7 @@ class Edge:
     database_password: str = ""
     search_url: str = ""
     cell: int = 1
+    home_region: str = "local"
     mutations_per_second: int = 1000
     mutations_burst: int = 2000
     cancels_per_second: int = 100

@@ -1,0 +1,218 @@
+"""Measure the pure core on the mixed workload: the book alone, then the engine; it starts no process and no network.
+
+The workload: 50 % limit orders near the middle, 40 % cancels, 10 % orders that trade at once; 1,000 or 1,000,000
+orders rest from the beginning. Run `python -m bench.core [--resting N …] [--commands N]`.
+"""
+
+import argparse
+import hashlib
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from exchange import commands as journal_commands
+from exchange import events as journal_events
+from exchange.commands import CancelOrder, Command, CreateAccount, CreateAsset, CreateMarket, Journaled, Transfer
+from exchange.events import Event
+from exchange.markets import Market, MarketStatus
+from exchange.orders import OrderType, PlaceOrder, Side, TimeInForce, order_id_of
+from matching_service.accounts import Balance, Trader
+from matching_service.book import BUY, Book, Order
+from matching_service.engine import Engine
+
+SYMBOL = "BTC-USD"
+MIDDLE_TICKS = 5_000_000
+SPREAD_TICKS = 2_000
+BATCH = 100
+TIME = 1_763_797_044_000_000
+MARKET = Market(
+    SYMBOL, "BTC", "USD", MarketStatus.OPEN, 10**16, 10**13, 10**8, 10**9, 10**6, 2 * 10**6, None, 1, "local", 8, 8
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The accounts, the orders that rest before the clock starts, and the commands that are timed."""
+
+    accounts: list[str]
+    resting: list[PlaceOrder]
+    commands: list[Command]
+
+
+def workload(resting: int, commands: int, seed: int = 7) -> Workload:
+    """Return the mixed workload: the same for the same arguments."""
+    chance = random.Random(seed)
+    accounts = [f"account{number:025}" for number in range(max(20, resting // 500))]
+    number = 0
+
+    def order(eagerness: int, tif: TimeInForce) -> PlaceOrder:
+        nonlocal number
+        number += 1
+        account, client_order_id = chance.choice(accounts), f"x_{number:032x}"
+        side = chance.choice((Side.BUY, Side.SELL))
+        price = MIDDLE_TICKS + (eagerness if side is BUY else -eagerness)
+        lots = 5000 + chance.randrange(10_000)
+        order_id = order_id_of(1, account, client_order_id)
+        return PlaceOrder(order_id, account, client_order_id, SYMBOL, side, OrderType.LIMIT, lots, price, tif)
+
+    def passive() -> PlaceOrder:
+        return order(-1 - int(chance.random() ** 2 * SPREAD_TICKS), TimeInForce.GTC)
+
+    before = [passive() for _ in range(resting)]
+    timed: list[Command] = []
+    open_orders = list(before)
+    for _ in range(commands):
+        kind = chance.random()
+        if kind < 0.5:
+            placed = passive()
+            timed.append(placed)
+            open_orders.append(placed)
+        elif kind < 0.9:
+            index = chance.randrange(len(open_orders))
+            open_orders[index], open_orders[-1] = open_orders[-1], open_orders[index]
+            placed = open_orders.pop()
+            timed.append(CancelOrder(f"x_{len(timed):032x}", placed.account_id, placed.order_id))
+        else:
+            timed.append(order(SPREAD_TICKS, TimeInForce.IOC))
+    return Workload(accounts, before, timed)
+
+
+class BareBook:
+    """The book with an index of its orders and nothing else: no money, no rules, no events."""
+
+    def __init__(self, load: Workload) -> None:
+        self.book = Book(MARKET.quote_units_per_tick_lot)
+        self.orders: dict[str, Order] = {}
+        self.traders = {name: Trader(name, Balance(name, "BTC"), Balance(name, "USD")) for name in load.accounts}
+        for placed in load.resting:
+            self.apply(placed)
+
+    def apply(self, command: Command) -> None:
+        """Match and rest an order, or take one out."""
+        book, orders = self.book, self.orders
+        if type(command) is CancelOrder:
+            order = orders.pop(command.order_id, None)
+            if order is not None:
+                book.remove(order)
+            return
+        assert type(command) is PlaceOrder
+        assert command.price_ticks is not None
+        assert command.quantity_lots is not None
+        trader = self.traders[command.account_id]
+        key = command.price_ticks if command.side is BUY else -command.price_ticks
+        order = Order(command, key, trader, trader.base, trader.quote, 0, command.quantity_lots, 0, 0, 0, 0, 0)
+        fills, _ = book.plan(order)
+        for maker, lots in fills:
+            book.fill(maker, lots)
+            order.remaining_lots -= lots
+            if not maker.remaining_lots:
+                del orders[maker.placed.order_id]
+        if order.remaining_lots and command.time_in_force is TimeInForce.GTC:
+            book.add(order)
+            orders[command.order_id] = order
+
+
+def engine_of(load: Workload) -> Engine:
+    """Return an engine with funded accounts and the resting orders in its book."""
+    engine = Engine(1)
+    setup: list[Command] = [CreateAsset("BTC", 8), CreateAsset("USD", 8), CreateMarket(MARKET)]
+    for account in load.accounts:
+        setup.append(CreateAccount(f"create-{account}", account, account))
+        setup += [Transfer("deposit", account, asset, 10**17, f"first-{asset}") for asset in ("BTC", "USD")]
+    for command in [*setup, *load.resting]:
+        assert engine.examine(command) is None
+        engine.apply(command, TIME)
+    engine.take_changes()
+    return engine
+
+
+def batches(commands: Sequence[Command]) -> list[Sequence[Command]]:
+    """Return the commands in batches of 100."""
+    return [commands[start : start + BATCH] for start in range(0, len(commands), BATCH)]
+
+
+def book_rate(load: Workload) -> float:
+    """Return how many commands a second the book alone does."""
+    apply = BareBook(load).apply
+    started = time.perf_counter()
+    for command in load.commands:
+        apply(command)
+    return len(load.commands) / (time.perf_counter() - started)
+
+
+def engine_rate(load: Workload) -> float:
+    """Return how many commands a second the engine does in batches, changes taken after each."""
+    engine = engine_of(load)
+    now = TIME
+    started = time.perf_counter()
+    for batch in batches(load.commands):
+        now += 1000
+        for command in batch:
+            if engine.examine(command) is None:
+                engine.apply(command, now)
+        engine.take_changes()
+    return len(load.commands) / (time.perf_counter() - started)
+
+
+def latencies(apply: Callable[[Command], object], load: Workload) -> list[int]:
+    """Return the nanoseconds of each command, sorted."""
+    clock = time.perf_counter_ns
+    found: list[int] = []
+    for command in load.commands:
+        started = clock()
+        apply(command)
+        found.append(clock() - started)
+    return sorted(found)
+
+
+def serialisation_rate(load: Workload) -> float:
+    """Return how many commands a second the journal's text and hash chain alone would allow, in batches."""
+    engine = engine_of(load)
+    applied: list[tuple[list[Journaled], list[list[Event]]]] = []
+    for batch in batches(load.commands):
+        journaled, happened = [], []
+        for command in batch:
+            happened.append(engine.apply(command, TIME))
+            journaled.append(Journaled(engine.sequence, TIME, command))
+        applied.append((journaled, happened))
+    chain = b""
+    started = time.perf_counter()
+    for journaled, happened in applied:
+        body = journal_commands.encoder.encode(journaled) + journal_events.encoder.encode(happened)
+        chain = hashlib.blake2b(chain + body, digest_size=32).digest()
+    return len(load.commands) / (time.perf_counter() - started)
+
+
+def measure(resting: int, commands: int, runs: int) -> None:
+    """Print one table."""
+    load = workload(resting, commands)
+    print(f"{resting:,} resting, {commands:,} commands, median of {runs} runs")
+    for name, rate, budget in (("book alone", book_rate, 1_000_000), ("engine", engine_rate, 400_000)):
+        median = statistics.median(rate(load) for _ in range(runs))
+        print(f"  {name:28} {median:>12,.0f} commands/s   {median / budget:6.2f} of the budget of {budget:,}")
+    print(f"  {'journal text and hash chain':28} {serialisation_rate(load):>12,.0f} commands/s")
+    engine = engine_of(load)
+    for name, apply in (
+        ("book alone", BareBook(load).apply),
+        ("engine", lambda command: engine.examine(command) or engine.apply(command, TIME)),
+    ):
+        found = latencies(apply, load)
+        p50, p99, p999 = (found[int(len(found) * share)] / 1000 for share in (0.5, 0.99, 0.999))
+        print(f"  {name:28} p50 {p50:.2f} us   p99 {p99:.2f} us   p99.9 {p999:.2f} us   most {found[-1] / 1000:.0f} us")
+
+
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--resting", type=int, nargs="+", default=[1_000, 1_000_000])
+    parser.add_argument("--commands", type=int, default=200_000)
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    for resting in arguments.resting:
+        measure(resting, arguments.commands, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()

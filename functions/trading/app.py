@@ -1,0 +1,318 @@
+"""Orders and own accounts over HTTP: parse, call, answer; it decides nothing about an order."""
+
+import json
+import time
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+
+from exchange import outcomes, pages
+from exchange.auth import Caller
+from exchange.clients import Clients
+from exchange.commands import CancelOrder, CancelOrders
+from exchange.documents import fill_document, order_document
+from exchange.errors import Rejected
+from exchange.events import OrderCanceled
+from exchange.forms import form_of, json_of, not_built
+from exchange.gate import Gate
+from exchange.http import Document, Event, Resolver, answered, answered_text
+from exchange.markets import Market
+from exchange.orders import PlaceOrder, Side, id_of_signature, order_id_of
+from exchange.outcomes import Outcome
+from exchange.requests_orders import (
+    MOST_BATCHED,
+    BatchForm,
+    CancelAllAfterForm,
+    OcoForm,
+    Origin,
+    amend_form,
+    order_form,
+    place_order,
+    unknown_symbol,
+)
+from exchange.settings import Edge, load
+from exchange.stores import accounts
+from exchange.stores.orders import STATUSES, Orders
+from exchange.symbols import CLIENT_ORDER_ID, ORDER_ID, SYMBOL
+
+MOST_CANCELED_IDS = 500
+
+app = Resolver()
+
+
+def handler(event: Event, context: Any) -> Document:
+    """Answer one request of the load balancer."""
+    return app.answer(event, context)
+
+
+@cache
+def clients() -> Clients:
+    """Make the clients on first use, and keep them."""
+    made = Clients(load(Edge))
+    app.logger = made.logger
+    return made
+
+
+@cache
+def gate() -> Gate:
+    """Make the door for signed requests on first use, and keep it with the keys it has met."""
+    return Gate(clients())
+
+
+@app.post("/v1/orders")
+def place() -> Response[str]:
+    """Hand one order to the leader and answer with what became of it."""
+    caller = gate().changer(app.received)
+    order, market = _command(json_of(app.received), caller, 0)
+    (answer,) = clients().engine.submit([order])
+    app.received.log.update(order_id=order.order_id, cell=market.cell, sequence=answer.sequence)
+    return _response(outcomes.order_outcome(answer, market, app.received.request_id))
+
+
+@app.post("/v1/orders/test")
+def test() -> Response[str]:
+    """Ask the leader what an order would come to, and leave no trace."""
+    caller = gate().changer(app.received)
+    order, market = _command(json_of(app.received), caller, 0)
+    (answer,) = clients().engine.submit([order], test=True)
+    if answer.code is not None:
+        return _response(outcomes.refusal(answer, app.received.request_id, market))
+    return answered(outcomes.tested_document(order, market, _now()))
+
+
+@app.post("/v1/orders/batch")
+def place_batch() -> Response[str]:
+    """Hand the well-formed orders of a batch to the leader in one message, and answer for each in its place."""
+    caller = gate().changer(app.received, cost=_batch_size)
+    form = form_of(BatchForm, json_of(app.received))
+    items = [_item(value, caller, index) for index, value in enumerate(form.orders)]
+    orders = [item for item in items if not isinstance(item, Outcome)]
+    answers = iter(clients().engine.submit([order for order, _ in orders]) if orders else [])
+    request_id = app.received.request_id
+    results = [
+        item if isinstance(item, Outcome) else outcomes.order_outcome(next(answers), item[1], request_id)
+        for item in items
+    ]
+    return answered(outcomes.batch_document(results))
+
+
+@app.post("/v1/orders/oco")
+def place_oco() -> Response[str]:
+    """Refuse what is not built yet, after what is malformed."""
+    caller = gate().changer(app.received, cost=lambda: 2)
+    form = form_of(OcoForm, json_of(app.received))
+    for index, leg in enumerate(form.orders):
+        _command(leg.model_dump(exclude_none=True), caller, index)
+    raise not_built()
+
+
+@app.post("/v1/orders/cancel-all-after")
+def cancel_all_after() -> Response[str]:
+    """Refuse what is not built yet, after what is malformed."""
+    gate().canceler(app.received)
+    form_of(CancelAllAfterForm, json_of(app.received))
+    raise not_built()
+
+
+@app.patch("/v1/orders/<order_id>")
+def amend(order_id: str) -> Response[str]:
+    """Refuse what is not built yet, after what is malformed."""
+    gate().changer(app.received)
+    _check_order_id(order_id)
+    amend_form(json_of(app.received))
+    raise not_built()
+
+
+@app.delete("/v1/orders/<order_id>")
+def cancel(order_id: str) -> Response[str]:
+    """Cancel one order."""
+    caller = gate().canceler(app.received)
+    pages.query_of(app.received.query)
+    _check_order_id(order_id)
+    command = CancelOrder(id_of_signature(caller.signature, 0), caller.account_id, order_id)
+    (answer,) = clients().engine.submit([command])
+    app.received.log.update(order_id=order_id, cell=clients().settings.cell, sequence=answer.sequence)
+    market = clients().markets.existing(answer.order.placed.symbol) if answer.order else None
+    if answer.code is not None or answer.order is None or market is None:
+        return _response(outcomes.refusal(answer, app.received.request_id, market))
+    return answered(outcomes.replayed({"order": order_document(answer.order, market)}, answer))
+
+
+@app.delete("/v1/orders")
+def cancel_several() -> Response[str]:
+    """Cancel every open order, of one market and of one side where the query says so."""
+    caller = gate().canceler(app.received)
+    query = pages.query_of(app.received.query, "symbol", "side")
+    symbol, side = _symbol(query), pages.choice_of(query, "side", tuple(Side))
+    request_id = id_of_signature(caller.signature, 0)
+    command = CancelOrders(request_id, caller.account_id, symbol, Side(side) if side else None)
+    (answer,) = clients().engine.submit([command])
+    app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence)
+    if answer.code is not None:
+        return _response(outcomes.refusal(answer, app.received.request_id))
+    ids = [event.order_id for event in answer.events if isinstance(event, OrderCanceled)]
+    document = {"canceled": answer.event_count, "order_ids": ids[:MOST_CANCELED_IDS]}
+    return answered(outcomes.replayed(document, answer))
+
+
+@app.get("/v1/orders/<order_id>")
+def order_by_id(order_id: str) -> Response[str]:
+    """Show one order."""
+    caller = gate().reader(app.received)
+    pages.query_of(app.received.query)
+    _check_order_id(order_id)
+    return _shown(_orders().by_id(caller.account_id, order_id))
+
+
+@app.get("/v1/orders/by-client-id/<client_order_id>")
+def order_by_client_id(client_order_id: str) -> Response[str]:
+    """Show the order of a client's own id, the newest where several cells have one."""
+    caller = gate().reader(app.received)
+    symbol = _symbol(pages.query_of(app.received.query, "symbol"))
+    if not CLIENT_ORDER_ID.fullmatch(client_order_id):
+        raise _no_order()
+    ids = [order_id_of(cell, caller.account_id, client_order_id) for cell in clients().markets.cells()]
+    return _shown(_orders().newest_of(caller.account_id, ids, symbol))
+
+
+@app.get("/v1/orders")
+def list_orders() -> Response[str]:
+    """List orders, newest first."""
+    caller = gate().reader(app.received)
+    query = pages.query_of(app.received.query, "status", "symbol", "limit", "cursor")
+    status, symbol = pages.choice_of(query, "status", STATUSES), _symbol(query)
+    limit, before = pages.limit_of(query), pages.cursor_place(query, "orders", 1)
+    found = _orders().page(caller.account_id, status, symbol, before[0] if before else None, limit + 1)
+    documents = [order_document(record, _market(record.placed.symbol)) for record in found]
+    return answered_text(pages.page(documents, [(record.first_sequence,) for record in found], "orders", limit))
+
+
+@app.get("/v1/fills")
+def list_fills() -> Response[str]:
+    """List fills, newest first."""
+    caller = gate().reader(app.received)
+    query = pages.query_of(app.received.query, "symbol", "order_id", "limit", "cursor")
+    symbol, order_id = _symbol(query), query.get("order_id")
+    if order_id is not None and not ORDER_ID.fullmatch(order_id):
+        raise pages.bad_query("order_id", "must be the id of an order")
+    limit, before = pages.limit_of(query), pages.cursor_place(query, "fills", 2)
+    found = _orders().fills(caller.account_id, symbol, order_id, before, limit + 1)
+    documents = [fill_document(fill, _market(fill.symbol)) for fill in found]
+    return answered_text(pages.page(documents, [(fill.sequence, fill.index) for fill in found], "fills", limit))
+
+
+@app.get("/v1/ledger")
+def list_ledger() -> Response[str]:
+    """List ledger entries, newest first."""
+    caller = gate().reader(app.received)
+    query = pages.query_of(app.received.query, "asset", "limit", "cursor")
+    name = query.get("asset")
+    asset = None if name is None else clients().markets.asset(name)
+    if name is not None and asset is None:
+        raise pages.bad_query("asset", "must be the name of an asset")
+    limit, before = pages.limit_of(query), pages.cursor_place(query, "ledger", 3)
+    found = accounts.ledger(clients().database, caller.account_id, asset, before, limit + 1)
+    return answered_text(pages.page([entry for _, entry in found], [place for place, _ in found], "ledger", limit))
+
+
+@app.get("/v1/balances")
+def list_balances() -> Response[str]:
+    """Show what the account has of each asset."""
+    caller = gate().reader(app.received)
+    pages.query_of(app.received.query)
+    return answered({"data": accounts.balances(clients().database, clients().settings.cell, caller.account_id)})
+
+
+@app.get("/v1/account")
+def account() -> Response[str]:
+    """Show the account and the limits of its keys."""
+    caller = gate().reader(app.received)
+    pages.query_of(app.received.query)
+    settings = clients().settings
+    return answered(
+        {
+            "account_id": caller.account_id,
+            "status": accounts.account_status(clients().database, settings.cell, caller.account_id),
+            "maker_fee_rate": None,
+            "taker_fee_rate": None,
+            "limits": {
+                "mutations_per_second": settings.mutations_per_second,
+                "mutations_burst": settings.mutations_burst,
+                "cancels_per_second": settings.cancels_per_second,
+                "reads_per_second": settings.reads_per_second,
+            },
+        }
+    )
+
+
+@app.get("/v1/stream")
+@app.get("/v1/stream/sse")
+def stream() -> Response[str]:
+    """Refuse what is not built yet."""
+    clients().limiter.public(app.received)
+    raise not_built()
+
+
+def _command(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:
+    arrived = _now()
+    form = order_form(value, arrived)
+    market = clients().markets.known(form.symbol) if SYMBOL.fullmatch(form.symbol) else None
+    if market is None:
+        raise unknown_symbol(form.symbol)
+    origin = Origin(market.cell, caller.account_id, caller.signature, index, arrived)
+    return place_order(form, market, origin), market
+
+
+def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:
+    try:
+        return _command(value, caller, index)
+    except Rejected as error:
+        return outcomes.rejection(error, app.received.request_id)
+
+
+def _batch_size() -> int:
+    """Count the orders of a batch for the limit, before anything about them is judged."""
+    try:
+        orders = json.loads(app.received.body)["orders"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return 1
+    return min(max(len(orders), 1), MOST_BATCHED) if isinstance(orders, list) else 1
+
+
+def _response(outcome: Outcome) -> Response[str]:
+    return app.documented(outcome.status, outcome.document)
+
+
+def _shown(record: Any) -> Response[str]:
+    if record is None:
+        raise _no_order()
+    return answered({"order": order_document(record, _market(record.placed.symbol))})
+
+
+def _symbol(query: Any) -> str | None:
+    symbol: str | None = query.get("symbol")
+    if symbol is not None and not (SYMBOL.fullmatch(symbol) and clients().markets.known(symbol)):
+        raise pages.bad_query("symbol", "must be that of a market")
+    return symbol
+
+
+def _check_order_id(order_id: str) -> None:
+    if not ORDER_ID.fullmatch(order_id):
+        raise _no_order()
+
+
+def _no_order() -> Rejected:
+    return Rejected("resource.not_found", "The account has no such order.")
+
+
+def _orders() -> Orders:
+    return Orders(clients().database, clients().markets)
+
+
+def _market(symbol: str) -> Market:
+    return clients().markets.existing(symbol)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

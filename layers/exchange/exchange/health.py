@@ -1,0 +1,72 @@
+"""Whether the parts that an API function works with answer now; it repairs nothing."""
+
+from urllib.request import urlopen
+
+from exchange.clients import Clients
+from exchange.errors import Rejected, Unavailable
+from exchange.stores.cache import CacheAway, CommandError
+from exchange.stores.database import DatabaseAway
+
+SEARCH_TIMEOUT_S = 1.0
+STREAM_LAG_SEQUENCES = 100_000
+OK, DOWN = "ok", "down"
+
+
+class Health:
+    """Asks each component once."""
+
+    def __init__(self, clients: Clients):
+        self._clients = clients
+
+    def components(self) -> dict[str, str]:
+        """Return "ok" or "down" by component."""
+        return {
+            "engine": self.engine(),
+            "database": self.database(),
+            "cache": self._cache(),
+            "stream": self._stream(),
+            "search": self._search(),
+        }
+
+    def engine(self) -> str:
+        """Tell whether a leader answers."""
+        try:
+            self._clients.engine.look("ticker", "")
+        except (Unavailable, Rejected):
+            return DOWN
+        return OK
+
+    def database(self) -> str:
+        """Tell whether the tables can be read."""
+        try:
+            self._clients.database.rows("SELECT 1")
+        except DatabaseAway:
+            return DOWN
+        return OK
+
+    def _cache(self) -> str:
+        try:
+            self._clients.cache.call("health", "PING")
+        except (CacheAway, CommandError):
+            return DOWN
+        return OK
+
+    def _stream(self) -> str:
+        """Tell whether the publisher keeps up with the journal."""
+        try:
+            found = self._clients.database.rows(
+                "SELECT fence.last_sequence - positions.position::bigint FROM fence JOIN positions USING (cell) "
+                "WHERE fence.cell = %s AND positions.name = 'executions'",
+                self._clients.settings.cell,
+            )
+        except DatabaseAway:
+            return DOWN
+        return OK if found and found[0][0] < STREAM_LAG_SEQUENCES else DOWN
+
+    def _search(self) -> str:
+        url = self._clients.settings.search_url
+        try:
+            with urlopen(url, timeout=SEARCH_TIMEOUT_S):  # noqa: S310 - an operator's setting
+                return OK
+        except (OSError, ValueError):
+            return DOWN

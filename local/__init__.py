@@ -1,0 +1,1 @@
+"""Runs template.yaml on one machine; nothing here is ever deployed."""

@@ -1,0 +1,48 @@
+"""The local run's settings: the one place under local/ that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+class SettingsError(ValueError):
+    """A variable holds what it cannot mean; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `make run` may be told; a part whose address is given is used and not started."""
+
+    port: int = 8080
+    state: str = ".local"
+    template: str = "template.yaml"
+    database_url: str = ""
+    redis_url: str = ""
+    aws_endpoint_url: str = ""
+    search_url: str = ""
+    environment: str = "auto"
+    environments: int = 8
+    public_per_second: int = 10_000
+    log_level: str = "INFO"
+
+
+def load(source: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raise `SettingsError` naming the variable that is no number."""
+    given = os.environ if source is None else source
+    values: dict[str, str | int] = {}
+    for name, kind in Settings.__annotations__.items():
+        text = given.get(name.upper(), "")
+        if not text:
+            continue
+        try:
+            values[name] = int(text) if kind is int else text
+        except ValueError:
+            raise SettingsError(f"{name.upper()} must be a whole number, not {text!r}") from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def inherited() -> dict[str, str]:
+    """Return what child processes inherit: all but what would slow them or change what they import."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}

@@ -1,0 +1,172 @@
+"""Starts, watches, restarts and stops the processes of one system; it knows nothing of what they do."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from local.children import die_with_parent
+from local.state import State
+
+QUICK_SECONDS = 30.0
+"""A process that lived shorter than this counts as a failure in a row."""
+FAILURES = 10
+LONGEST_BACKOFF = 5.0
+
+
+class CannotGoOn(RuntimeError):  # noqa: N818 - reads as what it says
+    """The system cannot start or go on; the message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the system, and how to know that it serves."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready: Callable[[], Awaitable[bool]]
+    ready_seconds: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 2.5
+    death_signal: signal.Signals = signal.SIGKILL
+    pass_fds: tuple[int, ...] = ()
+    restarted: Callable[[], Awaitable[None]] | None = None  # awaited after it serves again
+
+
+class Running:
+    """A part that has been started, and is started again whenever it dies."""
+
+    def __init__(self, part: Part, state: State) -> None:
+        self.part = part
+        self.process: asyncio.subprocess.Process | None = None
+        self.watch: asyncio.Task[None] | None = None
+        self.started_at = 0.0
+        self._state = state
+
+    async def spawn(self) -> None:
+        """Start the process, in a process group of its own, and tied to our life."""
+        part = self.part
+        with self._state.log_path(part.name).open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *part.command,
+                env=dict(part.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=part.pass_fds,
+                preexec_fn=lambda: die_with_parent(part.death_signal),
+            )
+        self.started_at = time.monotonic()
+
+    async def until_ready(self) -> None:
+        """Wait until it serves; raise `CannotGoOn` when it ends or takes too long."""
+        part, process = self.part, self.process
+        assert process is not None, "spawned first"
+        deadline = time.monotonic() + part.ready_seconds
+        while not await part.ready():
+            if process.returncode is not None:
+                raise CannotGoOn(f"{part.name} ended with {process.returncode}: {self._state.log_tail(part.name)}")
+            if time.monotonic() > deadline:
+                tail = self._state.log_tail(part.name)
+                raise CannotGoOn(f"{part.name} does not serve after {part.ready_seconds:.0f} s: {tail}")
+            await asyncio.sleep(0.03)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all it started that is still in its group."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+
+    async def stop(self) -> None:
+        """Ask it to stop, kill it when it does not in time, and leave nothing of its group."""
+        if self.watch is not None:
+            self.watch.cancel()
+            await asyncio.gather(self.watch, return_exceptions=True)
+        process = self.process
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(self.part.stop_signal)
+                process.send_signal(signal.SIGCONT)  # one that is frozen would never hear of it
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), self.part.stop_seconds)
+        self.signal_group(signal.SIGKILL)
+        await process.wait()
+
+
+class Supervisor:
+    """All parts of one system, in the order in which they were started."""
+
+    def __init__(self, state: State, say: Callable[[str], None]) -> None:
+        self._state = state
+        self._say = say
+        self._running: dict[str, Running] = {}
+        self._stopping = False
+        self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def start(self, part: Part) -> None:
+        """Start a part and wait until it serves; from then on it is watched."""
+        running = self._running[part.name] = Running(part, self._state)
+        await running.spawn()
+        self._note_pids()
+        await running.until_ready()
+        running.watch = asyncio.get_running_loop().create_task(self._watch(running))
+
+    async def restart(self, name: str) -> None:
+        """Kill a part: its watcher starts it anew."""
+        if name in self._running:
+            self._running[name].signal_group(signal.SIGKILL)
+
+    async def stop(self, *waves: Iterable[str]) -> None:
+        """Stop the parts wave by wave, those of one wave together; whatever is in no wave comes last."""
+        self._stopping = True
+        named = [list(wave) for wave in waves]
+        rest = set(self._running).difference(*named)
+        for wave in [*named, rest]:
+            together = [self._running[name].stop() for name in wave if name in self._running]
+            await asyncio.gather(*together)
+
+    async def _watch(self, running: Running) -> None:
+        part, failures = running.part, 0
+        while True:
+            assert running.process is not None, "spawned first"
+            code = await running.process.wait()
+            running.signal_group(signal.SIGKILL)  # what it had started
+            lived = time.monotonic() - running.started_at
+            failures = failures + 1 if lived < QUICK_SECONDS else 1
+            if failures >= FAILURES:
+                self._fail(f"{part.name} died {failures} times in a row: {self._state.log_tail(part.name)}")
+                return
+            self._say(f"{part.name} died ({_cause(code)}); starting it again")
+            await asyncio.sleep(min(0.05 * 2**failures, LONGEST_BACKOFF) if failures > 1 else 0)
+            try:
+                await running.spawn()
+                self._note_pids()
+                await running.until_ready()
+                if part.restarted is not None:
+                    await part.restarted()
+            except CannotGoOn as error:
+                if running.process.returncode is None:
+                    self._fail(str(error))
+                    return
+            else:
+                self._say(f"{part.name} serves again")
+
+    def _fail(self, reason: str) -> None:
+        if not self.failed.done() and not self._stopping:
+            self.failed.set_result(reason)
+
+    def _note_pids(self) -> None:
+        self._state.write_processes(
+            {name: running.process.pid for name, running in self._running.items() if running.process is not None}
+        )
+
+
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
