@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from msgspec import Struct
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from exchange import commands
 from exchange.commands import CancelOrder, Command, Transfer

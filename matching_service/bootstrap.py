@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from exchange import sealing, search, wire
 from exchange.commands import Command, CreateApiKey

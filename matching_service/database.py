@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that psycopg2 spells small
+from psycopg2.extensions import connection as Connection
 
 CONNECT_TIMEOUT_S = 3
 

@@ -3,7 +3,7 @@
 import json
 import time
 
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from exchange.documents import public_trade_document
 from exchange.markets import Market

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg2
 from msgspec import Struct
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from exchange import commands, events
 from exchange.commands import Journaled

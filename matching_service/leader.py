@@ -13,7 +13,7 @@ from typing import Protocol
 
 import psycopg2
 from msgspec import Struct
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from exchange import wire
 from exchange.commands import CancelOrder, Command, Journaled

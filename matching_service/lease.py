@@ -9,7 +9,7 @@ import time
 import uuid
 
 from msgspec import Struct
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from matching_service.database import rows
 

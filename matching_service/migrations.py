@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from matching_service.database import rows
 

@@ -5,10 +5,10 @@ It runs as a process of its own beside the leader, so that its work never delays
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 
 from exchange import stream
 from exchange.amounts import text
@@ -36,7 +36,9 @@ TIMELINE = 1
 ROWS_A_TURN = 200
 MOST_RECORDS, MOST_BYTES = 500, 4_000_000
 IDLE_S = 0.1
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long a turn waits after each refusal before it puts what was refused again."""
+LONGEST_PAUSE_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class Publisher:
 
     def run(self, goes_on: Callable[[], bool]) -> None:
         """Publish until `goes_on` says no; what fails is tried again, later and later."""
-        pause = FIRST_PAUSE_S
+        pause = PAUSES_S[0]
         while goes_on():
             published = self.turn()
             if published is None:
@@ -95,7 +97,7 @@ class Publisher:
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
                 continue
-            pause = FIRST_PAUSE_S
+            pause = PAUSES_S[0]
             if not published:
                 time.sleep(IDLE_S)
 
@@ -112,7 +114,7 @@ class Publisher:
             for payload in stream.payloads(record)
         ]
         for chunk in chunks(records):
-            if not self._put(chunk):
+            if not put(self.kinesis, self.stream_name, chunk, PAUSES_S):
                 return None
         set_position(self.connection, self.cell, POSITION, found[-1].last_sequence)
         return len(found)
@@ -141,20 +143,6 @@ class Publisher:
                     orders=[document for document in documents if document["symbol"] == key],
                     trades=list(self._trades(key, journaled, events)),
                 )
-
-    def _put(self, records: list[dict[str, Any]]) -> bool:
-        """Put records, those that failed once more and in order; False when some still fail."""
-        pause = FIRST_PAUSE_S
-        while records and pause < LONGEST_PAUSE_S:
-            answer = self.kinesis.put_records(StreamName=self.stream_name, Records=records)
-            if not answer["FailedRecordCount"]:
-                return True
-            records = [
-                record for record, result in zip(records, answer["Records"], strict=True) if result.get("ErrorCode")
-            ]
-            time.sleep(pause)
-            pause *= 2
-        return not records
 
     def _orders(self, order_ids: set[str], since: int) -> list[tuple[int, Document]]:
         """Return sequence and document of those orders that changed last at `since` or later, as they are now."""
@@ -185,6 +173,17 @@ class Publisher:
             )
             self.markets[symbol] = market_from_row(found[0])
         return self.markets[symbol]
+
+
+def put(kinesis: Kinesis, stream_name: str, records: list[dict[str, Any]], pauses_s: Sequence[float]) -> bool:
+    """Put records, those that were refused again and in order after each pause; False when some still are."""
+    for pause_s in pauses_s:
+        answer = kinesis.put_records(StreamName=stream_name, Records=records)
+        if not answer["FailedRecordCount"]:
+            return True
+        records = [record for record, result in zip(records, answer["Records"], strict=True) if result.get("ErrorCode")]
+        time.sleep(pause_s)
+    return False
 
 
 def entries_by_key(journaled: list[Journaled], events: list[list[Event]]) -> dict[str, list[StreamEntry]]:

@@ -17,8 +17,8 @@ from matching_service.database import rows
 from matching_service.engine import Engine
 from matching_service.journal import GENESIS, Batch, Fenced, Writer
 from matching_service.lease import Candidate
-from tests.serving import limit
 from tests.servers import postgres
+from tests.serving import limit
 
 TIME = 1_763_797_044_000_000
 
@@ -177,9 +177,7 @@ def test_a_batch_of_unknown_outcome_is_in_the_journal_exactly_once(recorder: Rec
 
     writer.commit(batch)
 
-    found = rows(
-        recorder.connection, "SELECT count(*) FROM journal WHERE batch_id = %s::uuid", (batch.batch_id,)
-    )
+    found = rows(recorder.connection, "SELECT count(*) FROM journal WHERE batch_id = %s::uuid", (batch.batch_id,))
     assert found == [(1,)]
     assert rows(recorder.connection, "SELECT count(*) FROM orders") == [(1,)]
     writer.close()

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from exchange.commands import CancelOrder, CancelOrders, CreateAccount, CreateAsset, Transfer
+from exchange.commands import CancelOrder, CancelOrders, Command, CreateAccount, CreateAsset, Transfer
 from exchange.errors import Unavailable
 from exchange.gateway_client import GatewayClient
 from exchange.orders import OrderStatus, Side
 from exchange.settings import Service as Settings
 from matching_service.database import opened, rows
-from tests.serving import limit, seeded, serving, settings, submitted
 from tests.servers import postgres, valkey
+from tests.serving import limit, seeded, serving, settings, submitted
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_cancel_tells_done_from_unknown_and_foreign(client: GatewayClient) -> 
 
 
 def test_canceling_all_answers_the_orders_it_canceled(client: GatewayClient) -> None:
-    orders = [limit("alice", Side.SELL, 5, 10_000 + at) for at in range(3)]
+    orders: list[Command] = [limit("alice", Side.SELL, 5, 10_000 + at) for at in range(3)]
     client.submit(orders)
 
     [answer] = client.submit([CancelOrders("x-1", "acc_alice", "BTC-USD", None)])
@@ -219,7 +219,7 @@ def test_market_data_of_the_past_is_there_after_a_restart(given: Settings) -> No
 
 
 def test_a_wrong_secret_is_shown_the_door(client: GatewayClient, given: Settings) -> None:
-    stranger = GatewayClient(client._directory, "not the secret", 500)  # noqa: SLF001 - the same way to the leader
+    stranger = GatewayClient(client._directory, "not the secret", 500)
 
     with pytest.raises(Unavailable) as refused:
         stranger.submit([limit("alice", Side.SELL, 5, 10_000)])

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that psycopg2 spells small
 
 from exchange.errors import Unavailable
 
@@ -45,7 +46,7 @@ class Database:
         self._password = password
         self._clock = clock
         self._paused_until = 0.0
-        self._connection: _Bounded | None = None
+        self._connection: Connection | None = None
 
     def rows(self, statement: str, *parameters: Any) -> Rows:
         """Return all rows of one statement; raise `DatabaseAway` when it cannot be had.
@@ -75,42 +76,37 @@ class Database:
 
     def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Rows:
         connection = self._connection or self._connect()
-        connection.deadline = self._clock() + STATEMENT_TIMEOUT_S
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return cursor.fetchall()
+        cursor = connection.cursor()
+        cursor.execute(statement, parameters or None)
+        self._wait(connection, STATEMENT_TIMEOUT_S)
+        return cursor.fetchall()
 
-    def _connect(self) -> "_Bounded":
+    def _connect(self) -> Connection:
+        """Connect without blocking, which is also what makes every wait ours; such a connection is in autocommit."""
         if self._clock() < self._paused_until:
             raise psycopg2.OperationalError("asked too soon after a failure")
-        extensions.set_wait_callback(_wait)
-        options = {**LIVENESS, "password": self._password} if self._password else LIVENESS
         self._paused_until = self._clock() + PAUSE_S
-        connection: _Bounded = psycopg2.connect(self._url, connection_factory=_Bounded, **options)
-        connection.autocommit = True
+        options = {**LIVENESS, "password": self._password} if self._password else LIVENESS
+        connection = psycopg2.connect(self._url, async_=True, **options)
+        try:
+            self._wait(connection, CONNECT_TIMEOUT_S)
+        except psycopg2.OperationalError:
+            connection.close()
+            raise
         self._paused_until = 0.0
         self._connection = connection
         return connection
 
+    def _wait(self, connection: Connection, timeout_s: float) -> None:
+        until = self._clock() + timeout_s
+        while (state := connection.poll()) != extensions.POLL_OK:
+            left_s = until - self._clock()
+            if left_s <= 0:
+                raise _TooLate("the database did not answer in time")
+            poller = select.poll()
+            poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+            poller.poll(left_s * 1000)
+
 
 class _TooLate(psycopg2.OperationalError):
     """The deadline passed."""
-
-
-class _Bounded(extensions.connection):
-    """A connection whose waits end at `deadline`, on the monotonic clock."""
-
-    def __init__(self, *arguments: Any, **options: Any):
-        self.deadline = time.monotonic() + CONNECT_TIMEOUT_S
-        super().__init__(*arguments, **options)
-
-
-def _wait(connection: extensions.connection) -> None:
-    """Wait until libpq is done; connections that are not ours wait without a bound, as they would by themselves."""
-    while (state := connection.poll()) != extensions.POLL_OK:
-        left_s = connection.deadline - time.monotonic() if isinstance(connection, _Bounded) else None
-        if left_s is not None and left_s <= 0:
-            raise _TooLate("the database did not answer in time")
-        poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
-        poller.poll(None if left_s is None else left_s * 1000)
