@@ -27,7 +27,7 @@ def over_http(parts: set[str], environment: str, runs: int, seconds: float) -> N
     """Measure what goes over HTTP under one kind of execution environment, on one system."""
     with running(environment) as system, empty_handler(environment) as empty_url:
         if "http" in parts:
-            found = http.rounds(system.known, empty_url, runs, seconds)
+            found = http.rounds(system, empty_url, runs, seconds)
             say(f"signed orders over HTTP, {environment}", http.figures(environment, found))
         if "market-data" in parts:
             found = market_data.rounds(system.known, empty_url, runs, seconds)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.budgets import MARKET_DATA, MARKET_DATA_P99
-from bench.http import WARM_S, closed
+from bench.http import closed, warm
 from bench.orders import Reads
 from bench.report import Figure, Round, column
 from client.credentials import Credentials
@@ -14,7 +14,7 @@ CLIENTS = 16
 def rounds(known: Credentials, empty_url: str, runs: int, seconds: float) -> list[Round]:
     """Measure the exchange and the empty handler in turn, `runs` times."""
     for url in (known.base_url, empty_url):
-        closed(url, Reads(url), CLIENTS, WARM_S)
+        warm(url, Reads(url), CLIENTS)
     return [_round(known.base_url, empty_url, seconds) for _ in range(runs)]
 
 

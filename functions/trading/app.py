@@ -78,7 +78,7 @@ def test() -> Response[str]:
     (answer,) = clients().engine.submit([order], test=True)
     if answer.code is not None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
-    return answered(outcomes.tested_document(order, market, _now()))
+    return answered(outcomes.checked_document(order, market, _now()))
 
 
 @app.post("/v1/orders/batch")

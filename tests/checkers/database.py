@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that psycopg2 spells small
+from psycopg2.extensions import connection as Connection
 
 from exchange.documents import Document, fill_document, order_document
 from exchange.markets import Market

@@ -21,7 +21,7 @@ from exchange.times import parse_time, time_text
 
 TIMELINE_BITS = 48
 MAX_BULK_BYTES = 5_000_000
-MAX_BULK_ITEMS = 1_000
+MAX_BULK_ITEMS = 500
 RETRY_PAUSES_S = (0.2, 0.5)
 _MONTH = slice(0, len("2026-11"))
 

@@ -78,7 +78,7 @@ def batch_document(outcomes: list[Outcome]) -> Document:
     return {"results": results}
 
 
-def tested_document(order: PlaceOrder, market: Market, time: int) -> Document:
+def checked_document(order: PlaceOrder, market: Market, time: int) -> Document:
     """Return an order as it would be accepted, without a place in the sequence."""
     record = OrderRecord(
         placed=order,

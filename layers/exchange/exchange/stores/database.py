@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that psycopg2 spells small
+from psycopg2.extensions import connection as Connection
 
 from exchange.errors import Unavailable
 
@@ -53,19 +53,17 @@ class Database:
 
         A connection found dead is replaced and the statement, which only reads, run once more.
         """
-        fresh = self._connection is None
+        is_kept = self._connection is not None
         try:
             return self._rows(statement, parameters)
-        except psycopg2.OperationalError as error:
-            self.close()
-            if fresh or isinstance(error, _TooLate):
+        except psycopg2.Error as error:
+            self._lost(error)
+            if not is_kept or isinstance(error, _TooLate):
                 raise DatabaseAway(str(error).strip()) from None
-        except psycopg2.InterfaceError:
-            self.close()
         try:
             return self._rows(statement, parameters)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            self.close()
+        except psycopg2.Error as error:
+            self._lost(error)
             raise DatabaseAway(str(error).strip()) from None
 
     def close(self) -> None:
@@ -73,6 +71,12 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _lost(self, error: psycopg2.Error) -> None:
+        """Drop the connection; raise `error` again where it is about the statement, which is a bug."""
+        self.close()
+        if error.pgcode is not None and not isinstance(error, psycopg2.OperationalError):
+            raise error
 
     def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Rows:
         connection = self._connection or self._connect()
@@ -87,7 +91,7 @@ class Database:
             raise psycopg2.OperationalError("asked too soon after a failure")
         self._paused_until = self._clock() + PAUSE_S
         options = {**LIVENESS, "password": self._password} if self._password else LIVENESS
-        connection = psycopg2.connect(self._url, async_=True, **options)
+        connection: Connection = psycopg2.connect(self._url, async_=True, **options)
         try:
             self._wait(connection, CONNECT_TIMEOUT_S)
         except psycopg2.OperationalError:
