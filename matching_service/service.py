@@ -44,6 +44,7 @@ class Service:
         self.is_stopping = asyncio.Event()
         self.poisoned: Command | None = None
         self.last_poison_s = float("-inf")
+        self.last_failure = ""
 
     def welcome(self) -> wire.Welcome | None:
         """Greet as the leader, or not at all."""
@@ -96,7 +97,7 @@ class Service:
         except Poisoned as poison:
             self._note_poison(poison)
         except (Fenced, Doubtful, CopyLost, LeaseLost, psycopg2.Error) as error:
-            logger.warning("not leading", extra={"why": f"{type(error).__name__}: {error}".strip()})
+            self._note_failure(f"{type(error).__name__}: {error}".strip())
             await self._pause(RETRY_S)
 
     async def _lead(self, held: Tenure, gateway: Gateway) -> None:
@@ -104,7 +105,7 @@ class Service:
         candidate = held.candidate
         display = Display(self.settings, held.engine, held.leadership.now)
         leader = held.leader(self.poisoned, display.projections.apply)
-        self.poisoned = None
+        self.poisoned, self.last_failure = None, ""
         self.leader, self.display, self.epoch, self.now = leader, display, held.leadership.epoch, held.leadership.now
         tasks = [
             asyncio.create_task(leader.run()),
@@ -149,6 +150,12 @@ class Service:
             await asyncio.wait_for(self.is_stopping.wait(), seconds)
         except TimeoutError:
             return
+
+    def _note_failure(self, why: str) -> None:
+        """Log why this task does not lead, once while the reason stays the same."""
+        if why != self.last_failure:
+            logger.warning("not leading", extra={"why": why})
+        self.last_failure = why
 
     def _note_poison(self, poison: Poisoned) -> None:
         now = time.monotonic()

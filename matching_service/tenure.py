@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -16,6 +17,7 @@ from matching_service.database import LOADING, connect, opened, rows
 from matching_service.journal import Batch, Writer
 from matching_service.leader import Leader
 from matching_service.lease import Candidate, Leadership
+from matching_service.replica import Loaded
 
 PARTITIONS_AHEAD = 16_000_000
 IN_DOUBT_S = 10.0
@@ -35,15 +37,26 @@ class Tenure:
         self.candidate = candidate
         self.keeper = keeper
         self.leadership = leadership
-        self.writer = Writer(self._connect, IN_DOUBT_S)
-        self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
-        with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
-            rows(loader, "SELECT ensure_partitions(%s)", (leadership.last_sequence + PARTITIONS_AHEAD,))
-            loaded = replica.load(loader, candidate.cell)
-        assert loaded.engine.sequence == leadership.last_sequence, (loaded.engine.sequence, leadership.last_sequence)
+        self.room_until = 0
+        with ExitStack() as opening:
+            self.writer = Writer(self._connect, IN_DOUBT_S)
+            opening.callback(self.writer.close)
+            self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
+            opening.callback(self.reader.close)
+            loaded = self._loaded()
+            opening.pop_all()
         self.engine = loaded.engine
         self.chain = loaded.chain
         self.renewing = ThreadPoolExecutor(1, "renew")
+
+    def _loaded(self) -> Loaded:
+        """Return the state as the fence says it must be, and see to it that there is room for what follows."""
+        settings, last_sequence = self.settings, self.leadership.last_sequence
+        with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
+            self.room_until = _make_room(loader, last_sequence)
+            loaded = replica.load(loader, self.candidate.cell)
+        assert loaded.engine.sequence == last_sequence, (loaded.engine.sequence, last_sequence)
+        return loaded
 
     def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
         """Return the leader of this tenure; call it within the event loop."""
@@ -59,7 +72,7 @@ class Tenure:
             await asyncio.sleep(pause_s)
             begun = time.monotonic()
             try:
-                is_ours = await loop.run_in_executor(self.renewing, lease.renew, self.keeper, self.candidate)
+                is_ours = await loop.run_in_executor(self.renewing, self._renew)
             except psycopg2.Error as error:
                 if time.monotonic() > ends:
                     raise LeaseLost(str(error)) from error
@@ -81,6 +94,12 @@ class Tenure:
             logger.warning("the lease could not be released", extra={"why": str(error)})
         self.keeper.close()
 
+    def _renew(self) -> bool:
+        """Renew the lease, and make room for further sequences long before they are reached."""
+        if self.engine.sequence > self.room_until - PARTITIONS_AHEAD:
+            self.room_until = _make_room(self.keeper, self.engine.sequence)
+        return lease.renew(self.keeper, self.candidate)
+
     def _connect(self) -> Connection:
         name = f"{self.candidate.application_name}/{self.leadership.epoch}"
         return connect(self.settings.database_url, self.settings.database_password, name)
@@ -91,6 +110,12 @@ class Tenure:
                 self.keeper = connect(self.settings.database_url, self.settings.database_password, "keeper")
         except psycopg2.Error:
             logger.info("the database cannot be reached yet")
+
+
+def _make_room(connection: Connection, sequence: int) -> int:
+    """Have partitions made beyond `sequence`, and return how far they reach at least."""
+    rows(connection, "SELECT ensure_partitions(%s)", (sequence + PARTITIONS_AHEAD,))
+    return sequence + 2 * PARTITIONS_AHEAD
 
 
 def begin(settings: Settings, candidate: Candidate) -> Tenure | None:

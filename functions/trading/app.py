@@ -64,7 +64,7 @@ def gate() -> Gate:
 def place() -> Response[str]:
     """Hand one order to the leader and answer with what became of it."""
     caller = gate().changer(app.received)
-    order, market = _command(json_of(app.received), caller, 0)
+    order, market = _command(_body(), caller, 0)
     (answer,) = clients().engine.submit([order])
     app.received.log.update(order_id=order.order_id, cell=market.cell, sequence=answer.sequence)
     return _response(outcomes.order_outcome(answer, market, app.received.request_id))
@@ -74,7 +74,7 @@ def place() -> Response[str]:
 def test() -> Response[str]:
     """Ask the leader what an order would come to, and leave no trace."""
     caller = gate().changer(app.received)
-    order, market = _command(json_of(app.received), caller, 0)
+    order, market = _command(_body(), caller, 0)
     (answer,) = clients().engine.submit([order], test=True)
     if answer.code is not None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
@@ -85,7 +85,7 @@ def test() -> Response[str]:
 def place_batch() -> Response[str]:
     """Hand the well-formed orders of a batch to the leader in one message, and answer for each in its place."""
     caller = gate().changer(app.received, cost=_batch_size)
-    form = form_of(BatchForm, json_of(app.received))
+    form = form_of(BatchForm, _body())
     items = [_item(value, caller, index) for index, value in enumerate(form.orders)]
     orders = [item for item in items if not isinstance(item, Outcome)]
     answers = iter(clients().engine.submit([order for order, _ in orders]) if orders else [])
@@ -101,9 +101,13 @@ def place_batch() -> Response[str]:
 def place_oco() -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
     caller = gate().changer(app.received, cost=lambda: 2)
-    form = form_of(OcoForm, json_of(app.received))
+    form = form_of(OcoForm, _body())
     for index, leg in enumerate(form.orders):
-        _command(leg.model_dump(exclude_none=True), caller, index)
+        try:
+            _command(leg, caller, index)
+        except Rejected as error:
+            fields = tuple((f"orders.{index}.{name}", rule) for name, rule in error.fields)
+            raise Rejected(error.code, error.detail, fields, error.status) from None
     raise not_built()
 
 
@@ -111,7 +115,7 @@ def place_oco() -> Response[str]:
 def cancel_all_after() -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
     gate().canceler(app.received)
-    form_of(CancelAllAfterForm, json_of(app.received))
+    form_of(CancelAllAfterForm, _body())
     raise not_built()
 
 
@@ -120,7 +124,7 @@ def amend(order_id: str) -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
     gate().changer(app.received)
     _check_order_id(order_id)
-    amend_form(json_of(app.received))
+    amend_form(_body())
     raise not_built()
 
 
@@ -252,6 +256,11 @@ def stream() -> Response[str]:
     """Refuse what is not built yet."""
     clients().limiter.public(app.received)
     raise not_built()
+
+
+def _body() -> Any:
+    pages.query_of(app.received.query)
+    return json_of(app.received)
 
 
 def _command(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:

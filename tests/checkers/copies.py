@@ -26,14 +26,15 @@ def stream_problems(journal: Mapping[Place, Happened], records: Iterable[StreamR
 
 def archive_problems(journal: Mapping[Place, Happened], lines: Iterable[ArchiveLine]) -> Iterator[str]:
     """Tell how the archive of one timeline differs from the journal."""
-    found = [
-        (
-            (line.cell, line.sequence, line.index),
-            Happened(line.time, line.epoch, line.batch_id, line.chain, bytes(line.content), line.poisoned),
-        )
-        for line in lines
-    ]
-    yield from _differences("I9: the archive", journal, found)
+    yield from _differences("I9: the archive", journal, happened_by_archive(lines))
+
+
+def happened_by_archive(lines: Iterable[ArchiveLine]) -> Iterator[tuple[Place, Happened]]:
+    """Return what the lines of one timeline say, each with its place."""
+    for line in lines:
+        content = bytes(line.content)
+        it = Happened(line.time, line.epoch, line.batch_id, line.chain, content, line.poisoned)
+        yield (line.cell, line.sequence, line.index), it
 
 
 def index_problems(kind: str, expected: Documents, found: Documents) -> Iterator[str]:

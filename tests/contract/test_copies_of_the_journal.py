@@ -23,7 +23,8 @@ from matching_service.publisher import Publisher, publish_again
 from matching_service.seed import account_id_of
 from tests.aws_server import REGION, aws_server
 from tests.checkers.database import check_all
-from tests.checkers.stores import check_copies, stream_records
+from tests.checkers.replay import check_replay
+from tests.checkers.stores import archive_lines, check_copies, stream_records
 from tests.executions import kinesis_event
 from tests.search_server import search_server
 from tests.servers import postgres
@@ -124,6 +125,17 @@ def test_a_journal_of_the_matching_service_violates_nothing(dsn: str) -> None:
     assert check_all(dsn) == []
 
 
+def test_the_journal_replayed_makes_its_events_and_the_state_of_the_tables(dsn: str) -> None:
+    assert check_replay(dsn) == []
+
+
+def test_the_archive_replayed_makes_the_state_of_the_tables(dsn: str, stores: Stores) -> None:
+    published(dsn, stores)
+    consumed(stores)
+
+    assert check_replay(dsn, archive_lines(stores.s3, BUCKET)) == []
+
+
 def test_stream_archive_and_index_hold_exactly_the_journal(dsn: str, stores: Stores) -> None:
     published(dsn, stores)
     consumed(stores)
@@ -178,3 +190,24 @@ def test_a_violation_planted_in_the_database_is_found(dsn: str, violation: str, 
     run(planted, violation)
 
     assert any(problem in found for found in check_all(planted))
+
+
+@pytest.mark.parametrize(
+    ("violation", "problem"),
+    [
+        ("UPDATE balances SET available = available + 1 WHERE account_id = 'acc_bob'", "I14: balance/acc_bob"),
+        ("UPDATE orders SET remaining_quantity = remaining_quantity + 1 WHERE status = 'new'", "are no state"),
+        ("UPDATE orders SET priority_sequence = priority_sequence - 1 WHERE status = 'new'", "I14: order/"),
+        ("UPDATE journal SET events = replace(events, '\"user\"', '\"oops\"')", "is replayed as OrderCanceled"),
+        (
+            "UPDATE journal SET events = replace(events, ']]]', '],[\"TimeAdvanced\"]]]')",
+            "has more events than its replay",
+        ),
+        ("DELETE FROM journal WHERE first_sequence = 1", "follows 0"),
+    ],
+)
+def test_what_a_replay_contradicts_is_found(dsn: str, violation: str, problem: str) -> None:
+    planted = a_copy_of(dsn, f"replayed_{abs(hash(violation))}")
+    run(planted, violation)
+
+    assert any(problem in found for found in check_replay(planted)), check_replay(planted)[:5]

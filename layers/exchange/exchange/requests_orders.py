@@ -62,7 +62,7 @@ class BatchForm(Form):
 class OcoForm(Form):
     """Two orders of which one cancels the other."""
 
-    orders: Annotated[list[PlaceOrderForm], Field(min_length=2, max_length=2)]
+    orders: Annotated[list[Any], Field(min_length=2, max_length=2)]
 
 
 class AmendForm(Form):
