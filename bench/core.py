@@ -17,14 +17,16 @@ from exchange import events as journal_events
 from exchange.commands import CancelOrder, Command, CreateAccount, CreateAsset, CreateMarket, Journaled, Transfer
 from exchange.events import Event
 from exchange.markets import Market, MarketStatus
-from exchange.orders import OrderType, PlaceOrder, Side, TimeInForce, order_id_of
+from exchange.orders import OrderStatus, OrderType, PlaceOrder, Side, TimeInForce, order_id_of
 from matching_service.accounts import Balance, Trader
 from matching_service.book import BUY, Book, Order
 from matching_service.engine import Engine
 
 SYMBOL = "BTC-USD"
 MIDDLE_TICKS = 5_000_000
-SPREAD_TICKS = 2_000
+MEAN_DISTANCE_TICKS = 50
+"""How far from the middle a limit order is placed on average; its tail is exponential."""
+MARKETABLE_TICKS = 1_000
 BATCH = 100
 TIME = 1_763_797_044_000_000
 MARKET = Market(
@@ -57,16 +59,16 @@ def workload(resting: int, commands: int, seed: int = 7) -> Workload:
         order_id = order_id_of(1, account, client_order_id)
         return PlaceOrder(order_id, account, client_order_id, SYMBOL, side, OrderType.LIMIT, lots, price, tif)
 
-    def passive() -> PlaceOrder:
-        return order(-1 - int(chance.random() ** 2 * SPREAD_TICKS), TimeInForce.GTC)
+    def passive(mean_distance: float) -> PlaceOrder:
+        return order(-1 - int(chance.expovariate(1 / mean_distance)), TimeInForce.GTC)
 
-    before = [passive() for _ in range(resting)]
+    before = [passive(max(MEAN_DISTANCE_TICKS, resting / 200)) for _ in range(resting)]
     timed: list[Command] = []
     open_orders = list(before)
     for _ in range(commands):
         kind = chance.random()
         if kind < 0.5:
-            placed = passive()
+            placed = passive(MEAN_DISTANCE_TICKS)
             timed.append(placed)
             open_orders.append(placed)
         elif kind < 0.9:
@@ -75,7 +77,7 @@ def workload(resting: int, commands: int, seed: int = 7) -> Workload:
             placed = open_orders.pop()
             timed.append(CancelOrder(f"x_{len(timed):032x}", placed.account_id, placed.order_id))
         else:
-            timed.append(order(SPREAD_TICKS, TimeInForce.IOC))
+            timed.append(order(MARKETABLE_TICKS, TimeInForce.IOC))
     return Workload(accounts, before, timed)
 
 
@@ -95,6 +97,7 @@ class BareBook:
         if type(command) is CancelOrder:
             order = orders.pop(command.order_id, None)
             if order is not None:
+                order.ended = OrderStatus.CANCELED
                 book.remove(order)
             return
         assert type(command) is PlaceOrder
@@ -102,12 +105,14 @@ class BareBook:
         assert command.quantity_lots is not None
         trader = self.traders[command.account_id]
         key = command.price_ticks if command.side is BUY else -command.price_ticks
-        order = Order(command, key, trader, trader.base, trader.quote, 0, command.quantity_lots, 0, 0, 0, 0, 0)
+        order = Order(command, key, trader, 0, command.quantity_lots, 0, 0, 0, 0, 0)
         fills, _ = book.plan(order)
         for maker, lots in fills:
-            book.fill(maker, lots)
+            maker.remaining_lots -= lots
             order.remaining_lots -= lots
             if not maker.remaining_lots:
+                maker.ended = OrderStatus.FILLED
+                book.remove(maker)
                 del orders[maker.placed.order_id]
         if order.remaining_lots and command.time_in_force is TimeInForce.GTC:
             book.add(order)

@@ -11,7 +11,7 @@ EXTERNAL = "external"
 
 @dataclass(slots=True, eq=False)
 class Balance:
-    """What an account has of one asset, in its units.
+    """What an account has of one asset, in its units; `noted` is the sequence at which a batch last noted its change.
 
     A slotted class and no msgspec Struct like an order: it is written far more often than made (9 ns a write, not 35).
     """
@@ -20,18 +20,7 @@ class Balance:
     asset: str
     available: int = 0
     held: int = 0
-
-    def hold(self, amount: int) -> None:
-        """Set `amount` of the available part aside."""
-        assert 0 <= amount <= self.available, (self, amount)
-        self.available -= amount
-        self.held += amount
-
-    def release(self, amount: int) -> None:
-        """Make `amount` of the held part available again."""
-        assert 0 <= amount <= self.held, (self, amount)
-        self.held -= amount
-        self.available += amount
+    noted: int = 0
 
 
 @dataclass(slots=True, eq=False)

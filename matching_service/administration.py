@@ -24,8 +24,9 @@ from exchange.events import (
 )
 from exchange.markets import Asset, Market, MarketStatus, step_problem
 from matching_service.accounts import EXTERNAL, Account
+from matching_service.settlement import RATE_ONE
 from matching_service.state import NOT_FOUND, ApiKey, Copy, ListedAsset, Refusal, State, TransferEntry
-from matching_service.trading import RATE_ONE, refused
+from matching_service.trading import refused
 
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
 
@@ -63,7 +64,9 @@ def transfer(state: State, command: Transfer) -> list[Event]:
     external = state.accounts.balance(EXTERNAL, command.asset)
     balance.available += amount
     external.available -= amount
-    state.changed_balances[balance] = state.changed_balances[external] = None
+    for changed in (balance, external):
+        if changed.noted < state.batch_start:
+            state.note(changed)
     return [
         Transferred(
             kind=command.kind,
@@ -80,8 +83,8 @@ def transfer(state: State, command: Transfer) -> list[Event]:
 
 def note_transfer(state: State, command: Transfer) -> None:
     """Use up the reference of a transfer, done or refused."""
-    state.recent_ids.add(transfer_id(command), state.sequence)
-    state.changed_transfers[TransferEntry(command, state.sequence)] = None
+    state.recent_ids.sequences[transfer_id(command)] = state.sequence
+    state.changed_transfers.append(TransferEntry(command, state.sequence))
 
 
 def examine_asset(state: State, command: CreateAsset) -> Copy | Refusal | None:
@@ -95,12 +98,15 @@ def create_asset(state: State, command: CreateAsset) -> list[Event]:
     assert 0 <= command.decimals <= 18
     listed = ListedAsset(Asset(command.asset, command.decimals), state.sequence)
     state.assets[command.asset] = listed
-    state.changed_assets[listed] = None
+    state.changed_assets.append(listed)
     return [AssetCreated(listed.asset)]
 
 
 def examine_account(state: State, command: CreateAccount) -> Copy | Refusal | None:
     """Say whether the id is taken."""
+    copy = state.copy_of_request(command.request_id)
+    if copy is not None:
+        return copy
     if command.account_id == EXTERNAL:
         return _invalid("account_id", "The id is taken by the system.")
     account = state.accounts.by_id.get(command.account_id)
@@ -109,14 +115,18 @@ def examine_account(state: State, command: CreateAccount) -> Copy | Refusal | No
 
 def create_account(state: State, command: CreateAccount) -> list[Event]:
     """Create an account."""
+    state.remember(command.request_id)
     account = Account(command.account_id, command.name, "active", state.sequence)
     state.accounts.by_id[command.account_id] = account
-    state.changed_accounts[account] = None
+    state.changed_accounts.append(account)
     return [AccountCreated(command.account_id, command.name)]
 
 
 def examine_created_key(state: State, command: CreateApiKey) -> Copy | Refusal | None:
     """Say whether the key exists, or its account does not."""
+    copy = state.copy_of_request(command.request_id)
+    if copy is not None:
+        return copy
     api_key = state.api_keys.get(command.api_key)
     if api_key is not None:
         return Copy(api_key.created_sequence)
@@ -125,6 +135,7 @@ def examine_created_key(state: State, command: CreateApiKey) -> Copy | Refusal |
 
 def create_api_key(state: State, command: CreateApiKey) -> list[Event]:
     """Create a key of an account."""
+    state.remember(command.request_id)
     api_key = ApiKey(structs.replace(command, request_id=""), state.sequence)
     state.api_keys[command.api_key] = api_key
     state.changed_api_keys[api_key] = None
@@ -133,11 +144,15 @@ def create_api_key(state: State, command: CreateApiKey) -> list[Event]:
 
 def examine_deleted_key(state: State, command: DeleteApiKey) -> Copy | Refusal | None:
     """Say whether there is a key to delete."""
+    copy = state.copy_of_request(command.request_id)
+    if copy is not None:
+        return copy
     return None if command.api_key in state.api_keys else NOT_FOUND
 
 
 def delete_api_key(state: State, command: DeleteApiKey) -> list[Event]:
     """Delete a key for ever; the engine holds only those that serve."""
+    state.remember(command.request_id)
     api_key = state.api_keys.pop(command.api_key)
     api_key.deleted = True
     state.changed_api_keys[api_key] = None
@@ -176,12 +191,16 @@ def create_market(state: State, command: CreateMarket) -> list[Event]:
 
 def examine_changed_market(state: State, command: ChangeMarket) -> Copy | Refusal | None:
     """Say whether there is such a market, and whether it could be so."""
+    copy = state.copy_of_request(command.request_id)
+    if copy is not None:
+        return copy
     live = state.markets.get(command.symbol)
     return NOT_FOUND if live is None else _examine_bounds(_changed(live.settings, command))
 
 
 def change_market(state: State, command: ChangeMarket) -> list[Event]:
     """Change settings of a market; orders that rest stay as they are."""
+    state.remember(command.request_id)
     assert command.status is not MarketStatus.AUCTION
     live = state.markets[command.symbol]
     live.settings = _changed(live.settings, command)

@@ -6,7 +6,6 @@ greater key is the more eager, so both sides, and both sides' takers, share ever
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from msgspec import Struct
@@ -37,15 +36,15 @@ class Ending(Enum):
 class Order(Struct, gc=False, eq=False):
     """One order as the engine holds it: what was asked (`placed`), and what became of it.
 
-    `hold_per_lot` units of what it spends stay held for every lot that remains. An order is not tracked by the
-    collector of cycles, so it must not refer to what refers to it.
+    `hold_per_lot` units of what it spends stay held for every lot that remains. `remaining_lots` counts down from
+    the quantity, from 0 where none was given. `ended` is set before an order leaves its book, and one that has left
+    never comes back. An order is not tracked by the collector of cycles, so it must not refer to what refers to it;
+    it is a Struct since it is made more often than written (made in 120 ns, not 500).
     """
 
     placed: PlaceOrder
     key: int
     trader: Trader
-    spends: Balance
-    receives: Balance
     hold_per_lot: int
     remaining_lots: int
     first_sequence: int
@@ -53,12 +52,27 @@ class Order(Struct, gc=False, eq=False):
     sequence: int
     created_time: int
     updated_time: int
-    status: OrderStatus = OrderStatus.NEW
-    filled_lots: int = 0
     filled_quote: int = 0
     fee: int = 0
+    ended: OrderStatus | None = None
     reason: str | None = None
-    resting: bool = False
+
+    @property
+    def spends(self) -> Balance:
+        """The balance that pays for it."""
+        return self.trader.quote if self.placed.side is BUY else self.trader.base
+
+    @property
+    def status(self) -> OrderStatus:
+        """Where the order is in its life."""
+        if self.ended is not None:
+            return self.ended
+        return OrderStatus.PARTIALLY_FILLED if self.filled_lots else OrderStatus.NEW
+
+    @property
+    def filled_lots(self) -> int:
+        """What it has traded."""
+        return (self.placed.quantity_lots or 0) - self.remaining_lots
 
     def record(self) -> OrderRecord:
         """Return the order as it stands; its fees were charged in the asset that it receives."""
@@ -82,33 +96,22 @@ class Order(Struct, gc=False, eq=False):
 
 Fill = tuple[Order, int]
 """A maker, and the lots it gives."""
-NOBODY: list[Fill] = []
+DONE, NO_MATCH, OWN_ORDER, TOO_MANY = Ending.DONE, Ending.NO_MATCH, Ending.OWN_ORDER, Ending.TOO_MANY
+NOTHING: tuple[list[Fill], Ending] = ([], NO_MATCH)
+"""The plan of an order that meets nobody; shared, and never written to."""
 
 
-@dataclass(slots=True, eq=False)
-class Level:
+class Level(Struct, gc=False, eq=False):
     """The orders at one price, oldest first.
 
-    One that has left stays behind in the list as a husk, not `resting`: leaving costs the same wherever an order
-    stands, and needs no links (a list 100 ns, a chain 150 ns). `first` is the place of the oldest one that rests,
-    `resting` how many do.
+    One that has left stays behind as a husk, known by its `ended`, until there are more husks than orders: leaving
+    costs the same wherever an order stands, and there are no links to write (a chain cost 1.5 times as much).
+    `first` is the place of the oldest one that rests.
     """
 
     orders: list[Order]
     first: int = 0
-    resting: int = 1
-
-    def leave(self) -> None:
-        """Count off an order that has just stopped resting; others must rest still."""
-        self.resting -= 1
-        orders = self.orders
-        first = self.first
-        while not orders[first].resting:
-            first += 1
-        self.first = first
-        if len(orders) > 2 * self.resting + 8:
-            self.orders = [order for order in orders if order.resting]
-            self.first = 0
+    husks: int = 0
 
 
 class BookSide:
@@ -128,7 +131,7 @@ class BookSide:
             level = self.levels[key]
             for index in range(level.first, len(level.orders)):
                 order = level.orders[index]
-                if order.resting:
+                if order.ended is None:
                     yield order
 
 
@@ -143,65 +146,72 @@ class Book:
         self.quote_units_per_tick_lot = quote_units_per_tick_lot
 
     def plan(self, taker: Order) -> tuple[list[Fill], Ending]:
-        """Return whom `taker` would trade with, for how many lots each, and why it ends there; change nothing.
+        """Return whom `taker` would trade with, for how many lots each, and why it ends there; change nothing."""
+        opposite = self.asks if taker.placed.side is BUY else self.bids
+        keys = opposite.keys
+        if not keys or keys[-1] < -taker.key:
+            return NOTHING
+        return self._walk(taker, opposite)
+
+    def _walk(self, taker: Order, opposite: BookSide) -> tuple[list[Fill], Ending]:
+        """Plan with at least one maker at the price of `taker`, or a better one.
 
         What is left of its wish is counted in lots at a cost of one each or, by quote quantity, in quote units.
         """
-        placed = taker.placed
-        opposite = self.asks if placed.side is BUY else self.bids
-        if not opposite.keys or opposite.keys[-1] < -taker.key:
-            return NOBODY, Ending.NO_MATCH
         rest, unit = taker.remaining_lots, 0
-        if placed.quote_quantity is not None:
-            rest, unit = placed.quote_quantity, self.quote_units_per_tick_lot
+        if taker.placed.quote_quantity is not None:
+            rest, unit = taker.placed.quote_quantity, self.quote_units_per_tick_lot
         fills: list[Fill] = []
         for maker in opposite.from_best(-taker.key):
             cost = abs(maker.key) * unit or 1
             wanted = rest // cost
             if not wanted:
-                return fills, Ending.DONE
+                return fills, DONE
             if maker.trader is taker.trader:
-                return fills, Ending.OWN_ORDER
+                return fills, OWN_ORDER
             if len(fills) == MAX_FILLS:
-                return fills, Ending.TOO_MANY
+                return fills, TOO_MANY
             lots = min(wanted, maker.remaining_lots)
             fills.append((maker, lots))
             rest -= lots * cost
             if lots < maker.remaining_lots:
-                return fills, Ending.DONE
-        return fills, Ending.NO_MATCH if rest else Ending.DONE
-
-    def fill(self, maker: Order, lots: int) -> None:
-        """Take `lots` off a resting order; it leaves the book with the last of them."""
-        assert 0 < lots <= maker.remaining_lots
-        maker.remaining_lots -= lots
-        if not maker.remaining_lots:
-            self.remove(maker)
+                return fills, DONE
+        return fills, NO_MATCH if rest else DONE
 
     def add(self, order: Order) -> None:
         """Rest `order` behind all others at its price."""
-        assert order.remaining_lots > 0
-        order.resting = True
         key = order.key
         side = self.bids if order.placed.side is BUY else self.asks
         level = side.levels.get(key)
-        if level is not None:
+        if level is None:
+            side.levels[key] = Level([order])
+            insort(side.keys, key)
+        else:
             level.orders.append(order)
-            level.resting += 1
-            return
-        side.levels[key] = Level([order])
-        insort(side.keys, key)
 
     def remove(self, order: Order) -> None:
-        """Take a resting order out of the book."""
-        assert order.resting
-        order.resting = False
+        """Take an order that has just ended out of the book."""
+        assert order.ended is not None
         key = order.key
         side = self.bids if order.placed.side is BUY else self.asks
         level = side.levels[key]
-        if level.resting > 1:
-            level.leave()
-            return
-        del side.levels[key]
-        keys = side.keys
-        del keys[bisect_left(keys, key)]
+        orders = level.orders
+        husks = level.husks + 1
+        count = len(orders)
+        if husks == count:
+            del side.levels[key]
+            del side.keys[bisect_left(side.keys, key)]
+        elif 2 * husks > count + 8:
+            level.orders = [other for other in orders if other.ended is None]
+            level.first = level.husks = 0
+        else:
+            level.husks = husks
+            if orders[level.first] is order:
+                level.first = _next_resting(orders, level.first + 1)
+
+
+def _next_resting(orders: list[Order], place: int) -> int:
+    """Return the first place from `place` on at which an order rests; there must be one."""
+    while orders[place].ended is not None:
+        place += 1
+    return place

@@ -1,7 +1,6 @@
 """The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from exchange.commands import (
@@ -59,21 +58,22 @@ class Engine:
 
     def examine(self, command: Command) -> Copy | Refusal | None:
         """Say, right before `apply`, whether `command` was applied before or must leave no trace; change nothing."""
-        state = self._state
-        rule = RULES[type(command)]
-        if rule.has_request_id:
-            sequence = state.request_ids.sequences.get(command.request_id)  # type: ignore[union-attr]
-            if sequence is not None:
-                return Copy(sequence)
-        return rule.examine(state, command)
+        return EXAMINE[type(command)](self._state, command)
 
     def apply(self, command: Command, time: int) -> list[Event]:
         """Apply a command that `examine` let pass, as the next sequence; return its events, indexed from 1."""
-        return self._next(command, time).apply(self._state, command)
+        state = self._state
+        state.sequence += 1
+        if time != state.time:
+            state.advance(time)
+        return APPLY[type(command)](state, command)
 
     def apply_poisoned(self, command: Command, time: int) -> list[Event]:
         """Take a sequence for a command that cannot be applied, and refuse it; only its ids are remembered."""
-        self._next(command, time)
+        self._state.sequence += 1
+        if time != self._state.time:
+            self._state.advance(time)
+        self._state.remember(getattr(command, "request_id", ""))
         if isinstance(command, PlaceOrder):
             return trading.place_poisoned(self._state, command)
         if isinstance(command, Transfer):
@@ -122,48 +122,41 @@ class Engine:
         """Return every record of the state with its key, for hashing; equal states have equal records."""
         return snapshot.records(self._state)
 
-    def _next(self, command: Command, time: int) -> "Rule":
-        """Take the next sequence and remember the id of the request."""
-        state = self._state
-        assert time >= state.time, (time, state.time)
-        state.sequence += 1
-        state.time = time
-        if time > state.request_ids.due:
-            state.request_ids.expire(time)
-        rule = RULES[type(command)]
-        if rule.has_request_id and command.request_id:  # type: ignore[union-attr]
-            state.request_ids.add(command.request_id, state.sequence, time)  # type: ignore[union-attr]
-        return rule
+
+def _examine_time(_state: State, _command: AdvanceTime) -> None:
+    """Find nothing against it: time goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How one kind of command is examined and applied, and whether it carries the id of a request."""
-
-    examine: Callable[[State, Any], Copy | Refusal | None]
-    apply: Callable[[State, Any], list[Event]]
-    has_request_id: bool
-
-
-def _pass(state: State, command: Command) -> None:
-    """Let every command of a kind pass."""
-
-
-def _advance_time(state: State, command: AdvanceTime) -> list[Event]:  # noqa: ARG001
+def _advance_time(_state: State, _command: AdvanceTime) -> list[Event]:
     """Fire the timers that are due: no order of this version has any."""
     return [TimeAdvanced()]
 
 
-RULES: dict[type[Command], Rule] = {
-    PlaceOrder: Rule(trading.examine_order, trading.place, has_request_id=False),
-    CancelOrder: Rule(_pass, trading.cancel_order, has_request_id=True),
-    CancelOrders: Rule(trading.examine_cancel, trading.cancel_orders, has_request_id=True),
-    AdvanceTime: Rule(_pass, _advance_time, has_request_id=False),
-    CreateAsset: Rule(administration.examine_asset, administration.create_asset, has_request_id=False),
-    CreateAccount: Rule(administration.examine_account, administration.create_account, has_request_id=True),
-    Transfer: Rule(administration.examine_transfer, administration.transfer, has_request_id=False),
-    CreateApiKey: Rule(administration.examine_created_key, administration.create_api_key, has_request_id=True),
-    DeleteApiKey: Rule(administration.examine_deleted_key, administration.delete_api_key, has_request_id=True),
-    CreateMarket: Rule(administration.examine_created_market, administration.create_market, has_request_id=False),
-    ChangeMarket: Rule(administration.examine_changed_market, administration.change_market, has_request_id=True),
+EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
+    PlaceOrder: trading.examine_order,
+    CancelOrder: trading.examine_cancel,
+    CancelOrders: trading.examine_cancels,
+    AdvanceTime: _examine_time,
+    CreateAsset: administration.examine_asset,
+    CreateAccount: administration.examine_account,
+    Transfer: administration.examine_transfer,
+    CreateApiKey: administration.examine_created_key,
+    DeleteApiKey: administration.examine_deleted_key,
+    CreateMarket: administration.examine_created_market,
+    ChangeMarket: administration.examine_changed_market,
 }
+"""What is asked before a command is applied."""
+APPLY: dict[type[Command], Callable[[State, Any], list[Event]]] = {
+    PlaceOrder: trading.place,
+    CancelOrder: trading.cancel_order,
+    CancelOrders: trading.cancel_orders,
+    AdvanceTime: _advance_time,
+    CreateAsset: administration.create_asset,
+    CreateAccount: administration.create_account,
+    Transfer: administration.transfer,
+    CreateApiKey: administration.create_api_key,
+    DeleteApiKey: administration.delete_api_key,
+    CreateMarket: administration.create_market,
+    ChangeMarket: administration.change_market,
+}
+"""What a command does."""

@@ -1,59 +1,85 @@
-"""What was applied lately: ids of orders and transfers, and ids of requests; it forgets by rule and never by chance."""
+"""What was applied lately: ids of orders and transfers, and ids of requests; it forgets by rule and never by chance.
+
+An id is added by writing to `sequences`; what the rule has forgotten is dropped now and then, by `trim`. A method that
+did all of it for each id cost 250 ns, a tenth of a command.
+"""
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice, takewhile
 
 MAX_RECENT_IDS = 100_000
 REQUEST_WINDOW_US = 120_000_000
 """How long the id of a request is remembered, in engine time."""
-NEVER = 1 << 62
+TRIMMED_AT_ONCE = 1_000
+"""To find the oldest of a dict is to walk over those that were dropped before: that pays off for many only."""
 
 
 class RecentIds:
-    """The ids of the last 100,000 orders and transfers, with their sequences."""
+    """The ids of the last 100,000 orders and transfers, with their sequences, oldest first.
 
-    __slots__ = ("_oldest_first", "sequences")
+    Some older ones may be found as well: they are as true as the others, and not part of the state.
+    """
+
+    __slots__ = ("sequences",)
 
     def __init__(self) -> None:
         self.sequences: dict[str, int] = {}
-        # Beside the dict, since finding the first key of a dict means walking over all that were deleted before it.
-        self._oldest_first: deque[str] = deque()
 
-    def add(self, identifier: str, sequence: int) -> None:
-        """Remember one more, and forget the oldest beyond the bound."""
-        assert identifier not in self.sequences, identifier
-        self.sequences[identifier] = sequence
-        self._oldest_first.append(identifier)
-        if len(self._oldest_first) > MAX_RECENT_IDS:
-            del self.sequences[self._oldest_first.popleft()]
+    def trim(self) -> None:
+        """Drop what is beyond the bound."""
+        beyond = len(self.sequences) - MAX_RECENT_IDS
+        if beyond >= TRIMMED_AT_ONCE:
+            for identifier in list(islice(self.sequences, beyond)):
+                del self.sequences[identifier]
+
+    def entries(self) -> list[tuple[str, int]]:
+        """Return the last 100,000 as `(id, sequence)`, oldest first."""
+        beyond = max(0, len(self.sequences) - MAX_RECENT_IDS)
+        return list(islice(self.sequences.items(), beyond, None))
 
 
 class RequestIds:
-    """The ids of the requests of the last 120 s of engine time, with their sequences and times."""
+    """The ids of the requests of the last 120 s of engine time, with their sequences, oldest first.
 
-    __slots__ = ("_oldest_first", "due", "sequences")
+    Times are kept beside them, each once, with the first sequence that has it: a batch has one.
+    """
+
+    __slots__ = ("_first_kept", "_times", "_trimmed", "sequences")
 
     def __init__(self) -> None:
         self.sequences: dict[str, int] = {}
-        self._oldest_first: deque[tuple[int, str]] = deque()
-        self.due = NEVER
+        self._times: deque[tuple[int, int]] = deque()
+        self._first_kept = 0
+        self._trimmed = 0
 
-    def add(self, identifier: str, sequence: int, time: int) -> None:
-        """Remember one more."""
-        assert identifier not in self.sequences, identifier
-        if not self._oldest_first:
-            self.due = time + REQUEST_WINDOW_US
-        self.sequences[identifier] = sequence
-        self._oldest_first.append((time, identifier))
+    def advance(self, sequence: int, time: int) -> None:
+        """Go on to `time`, which `sequence` is the first to have, and forget what is older than the window then."""
+        times = self._times
+        times.append((sequence, time))
+        while times[0][1] + REQUEST_WINDOW_US < time:
+            times.popleft()
+        self._first_kept = times[0][0]
 
-    def expire(self, time: int) -> None:
-        """Forget what is older than the window at `time`; nothing is before `time` passes `due`."""
-        oldest_first = self._oldest_first
-        while oldest_first and oldest_first[0][0] + REQUEST_WINDOW_US < time:
-            del self.sequences[oldest_first.popleft()[1]]
-        self.due = oldest_first[0][0] + REQUEST_WINDOW_US if oldest_first else NEVER
+    def sequence_of(self, identifier: str) -> int | None:
+        """Return the sequence at which a request was applied, None where none is remembered."""
+        sequence = self.sequences.get(identifier)
+        return None if sequence is None or sequence < self._first_kept else sequence
+
+    def trim(self) -> None:
+        """Drop what is forgotten."""
+        if self._first_kept - self._trimmed >= TRIMMED_AT_ONCE:
+            self._trimmed = first_kept = self._first_kept
+            forgotten = takewhile(lambda entry: entry[1] < first_kept, self.sequences.items())
+            for identifier in [identifier for identifier, _ in forgotten]:
+                del self.sequences[identifier]
 
     def entries(self) -> Iterator[tuple[str, int, int]]:
         """Return `(id, sequence, time)` of each, oldest first."""
-        for time, identifier in self._oldest_first:
-            yield identifier, self.sequences[identifier], time
+        later = deque(self._times)
+        time = 0
+        for identifier, sequence in self.sequences.items():
+            while later and later[0][0] <= sequence:
+                time = later.popleft()[1]
+            if sequence >= self._first_kept:
+                yield identifier, sequence, time

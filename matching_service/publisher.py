@@ -5,6 +5,7 @@ It runs as a process of its own beside the leader, so that its work never delays
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -122,13 +123,10 @@ class Publisher:
     def records_of(self, batches: list[JournalRow]) -> Iterator[StreamRecord]:
         """Return the records of journal rows: one for each key that a batch touched."""
         decoded = [(row, row.journaled(), row.events()) for row in batches]
-        orders = self._orders(
-            {key for _, _, events in decoded for key in _order_ids(events)}, batches[0].first_sequence
-        )
+        orders = self._orders({key for _, _, events in decoded for key in _order_ids(events)})
         for row, journaled, events in decoded:
-            documents = [
-                document for sequence, document in orders if row.first_sequence <= sequence <= row.last_sequence
-            ]
+            begin = bisect_left(orders, row.first_sequence, key=_sequence)
+            end = bisect_left(orders, row.last_sequence + 1, key=_sequence)
             for key, entries in entries_by_key(journaled, events).items():
                 yield StreamRecord(
                     timeline=TIMELINE,
@@ -140,21 +138,22 @@ class Publisher:
                     last_sequence=row.last_sequence,
                     chain=row.chain.hex(),
                     entries=entries,
-                    orders=[document for document in documents if document["symbol"] == key],
+                    orders=[document for _, document in orders[begin:end] if document["symbol"] == key],
                     trades=list(self._trades(key, journaled, events)),
                 )
 
-    def _orders(self, order_ids: set[str], since: int) -> list[tuple[int, Document]]:
-        """Return sequence and document of those orders that changed last at `since` or later, as they are now."""
-        if since < self.documents_from or not order_ids:
+    def _orders(self, order_ids: set[str]) -> list[tuple[int, Document]]:
+        """Return sequence and document of those orders that are indexed, as they are now, by sequence."""
+        if not order_ids:
             return []
         found = rows(
             self.connection,
-            f"SELECT {ORDER_COLUMNS} FROM orders WHERE order_id = ANY(%s)",  # noqa: S608 - a constant list
-            (list(order_ids),),
+            f"SELECT {ORDER_COLUMNS} FROM orders WHERE order_id = ANY(%s) AND first_sequence >= %s",  # noqa: S608
+            (list(order_ids), self.documents_from),
         )
         orders = [order_from_row(row, self._market(row[ORDER_SYMBOL])) for row in found]
-        return [(order.sequence, order_document(order, self._market(order.placed.symbol))) for order in orders]
+        documents = [(order.sequence, order_document(order, self._market(order.placed.symbol))) for order in orders]
+        return sorted(documents, key=_sequence)
 
     def _trades(self, key: str, journaled: list[Journaled], events: list[list[Event]]) -> Iterator[Document]:
         for entry, happened in zip(journaled, events, strict=True):
@@ -232,6 +231,10 @@ def chunks(records: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         size += length
     if chunk:
         yield chunk
+
+
+def _sequence(order: tuple[int, Document]) -> int:
+    return order[0]
 
 
 def _order_ids(events: list[list[Event]]) -> Iterable[str]:

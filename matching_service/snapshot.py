@@ -45,11 +45,11 @@ def taken(state: State) -> Snapshot:
         time=state.time,
         assets=list(state.assets.values()),
         accounts=[replace(account) for account in state.accounts.by_id.values()],
-        balances=[replace(balance) for balance in state.accounts.balances()],
+        balances=[replace(balance, noted=0) for balance in state.accounts.balances()],
         markets=[(market.settings, market.created_sequence) for market in state.markets.values()],
         api_keys=[(api_key.created, api_key.created_sequence) for api_key in state.api_keys.values()],
         orders=[(order.record(), order.priority_sequence) for order in orders],
-        recent_ids=list(state.recent_ids.sequences.items()),
+        recent_ids=state.recent_ids.entries(),
         request_ids=list(state.request_ids.entries()),
     )
 
@@ -59,6 +59,7 @@ def restored(snapshot: Snapshot) -> State:
     state = State(snapshot.cell)
     state.sequence = snapshot.sequence
     state.time = snapshot.time
+    state.clear_changes()
     state.assets = {listed.asset.asset: listed for listed in snapshot.assets}
     for account in snapshot.accounts:
         state.accounts.by_id[account.account_id] = replace(account)
@@ -72,10 +73,15 @@ def restored(snapshot: Snapshot) -> State:
     for record, priority_sequence in sorted(snapshot.orders, key=lambda item: item[1]):
         _reopen(state, record, priority_sequence)
     for identifier, sequence in snapshot.recent_ids:
-        state.recent_ids.add(identifier, sequence)
+        state.recent_ids.sequences[identifier] = sequence
+    newest = -1
     for identifier, sequence, time in snapshot.request_ids:
-        state.request_ids.add(identifier, sequence, time)
-    state.request_ids.expire(state.time)
+        if time > newest:
+            state.request_ids.advance(sequence, time)
+            newest = time
+        state.request_ids.sequences[identifier] = sequence
+    if snapshot.time > newest:
+        state.request_ids.advance(snapshot.sequence, snapshot.time)
     _assert_holds(state)
     return state
 
@@ -89,7 +95,7 @@ def records(state: State) -> Iterator[tuple[str, bytes]]:
     for account in snapshot.accounts:
         yield f"account/{account.account_id}", _encode(account)
     for balance in snapshot.balances:
-        yield f"balance/{balance.account_id}/{balance.asset}", _encode(balance)
+        yield f"balance/{balance.account_id}/{balance.asset}", _encode((balance.available, balance.held))
     for settings, created_sequence in snapshot.markets:
         yield f"market/{settings.symbol}", _encode((settings, created_sequence))
     for created, created_sequence in snapshot.api_keys:
@@ -106,18 +112,20 @@ def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:
     """Put an open order back into its book, behind those of an earlier priority."""
     placed = record.placed
     market = state.markets[placed.symbol]
-    order = state.order(market, placed, record.first_sequence, record.created_time)
+    order = state.order(market, placed)
     assert record.remaining_lots is not None
+    order.first_sequence = record.first_sequence
     order.priority_sequence = priority_sequence
     order.remaining_lots = record.remaining_lots
-    order.filled_lots = record.filled_lots
     order.filled_quote = record.filled_quote
     order.fee = record.fee_base + record.fee_quote
-    order.status = record.status
     order.sequence = record.sequence
+    order.created_time = record.created_time
     order.updated_time = record.updated_time
     assert order.record() == record
-    state.open(market, order)
+    market.book.add(order)
+    order.trader.order_ids.add(placed.order_id)
+    state.orders[placed.order_id] = order
 
 
 def _assert_holds(state: State) -> None:

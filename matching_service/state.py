@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from exchange.commands import CreateApiKey, Transfer
 from exchange.errors import DETAIL_OF_CODE
 from exchange.markets import Asset, Market
-from exchange.orders import PlaceOrder
+from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention
 from matching_service.accounts import FEES, Account, Accounts, Balance, Trader
 from matching_service.book import BUY, EAGEREST, Book, Order
 from matching_service.memory import RecentIds, RequestIds
+
+# An attribute of an enum class costs 20 ns more than a name of this module.
+LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
+CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,14 @@ class Changes:
 
 
 class State:
-    """The state of one cell: `orders` are the open ones by id, the dicts named `changed_…` ordered sets,
+    """The state of one cell: `orders` are the open ones by id, what is named `changed_…` counts from `batch_start`,
     `subject` the order that was entered or canceled last."""
 
     __slots__ = (
         "accounts",
         "api_keys",
         "assets",
+        "batch_start",
         "cell",
         "changed_accounts",
         "changed_api_keys",
@@ -125,27 +130,36 @@ class State:
 
     def clear_changes(self) -> None:
         """Begin a new batch."""
-        self.changed_orders: dict[Order, None] = {}
-        self.changed_balances: dict[Balance, None] = {}
-        self.changed_accounts: dict[Account, None] = {}
-        self.changed_assets: dict[ListedAsset, None] = {}
+        self.batch_start = self.sequence + 1
+        self.changed_orders: list[Order] = []
+        self.changed_balances: list[Balance] = []
+        self.changed_accounts: list[Account] = []
+        self.changed_assets: list[ListedAsset] = []
         self.changed_markets: dict[LiveMarket, None] = {}
         self.changed_api_keys: dict[ApiKey, None] = {}
-        self.changed_transfers: dict[TransferEntry, None] = {}
+        self.changed_transfers: list[TransferEntry] = []
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call."""
         changes = Changes(
-            orders=list(self.changed_orders),
-            balances=list(self.changed_balances),
-            accounts=list(self.changed_accounts),
-            assets=list(self.changed_assets),
+            orders=self.changed_orders,
+            balances=self.changed_balances,
+            accounts=self.changed_accounts,
+            assets=self.changed_assets,
             markets=list(self.changed_markets),
             api_keys=list(self.changed_api_keys),
-            transfers=list(self.changed_transfers),
+            transfers=self.changed_transfers,
         )
         self.clear_changes()
         return changes
+
+    def note(self, balance: Balance) -> None:
+        """Count `balance` among what this batch changed.
+
+        Asked for only where `balance.noted < batch_start`: that costs 30 ns, an ordered set 100 ns.
+        """
+        balance.noted = self.sequence
+        self.changed_balances.append(balance)
 
     def list_market(self, settings: Market, created_sequence: int) -> LiveMarket:
         """Open a market with an empty book."""
@@ -157,35 +171,43 @@ class State:
         self.markets[settings.symbol] = market
         return market
 
-    def order(self, market: LiveMarket, placed: PlaceOrder, sequence: int, time: int) -> Order:
-        """Return `placed` as a new order that holds nothing and rests nowhere."""
-        trader = market.traders.get(placed.account_id) or self._trader(market, placed.account_id)
-        price_ticks = placed.price_ticks
-        if placed.side is BUY:
-            spends, receives = trader.quote, trader.base
-            key = EAGEREST if price_ticks is None else price_ticks
-            hold_per_lot = 0 if price_ticks is None else price_ticks * market.quote_units_per_tick_lot
+    def order(self, market: LiveMarket, placed: PlaceOrder) -> Order:
+        """Return `placed`, of a kind that this version knows, as a new order that holds nothing and rests nowhere."""
+        assert placed.self_trade_prevention is CANCEL_NEWEST
+        assert placed.display_lots is placed.expire_time is None
+        trader = market.traders.get(placed.account_id)
+        if trader is None:
+            trader = self._trader(market, placed.account_id)
+        price_ticks, lots = placed.price_ticks, placed.quantity_lots
+        if price_ticks is None:
+            assert placed.type is MARKET
+            key, hold_per_lot = EAGEREST, 0 if placed.side is BUY else market.base_units_per_lot
         else:
-            spends, receives = trader.base, trader.quote
-            key = EAGEREST if price_ticks is None else -price_ticks
-            hold_per_lot = market.base_units_per_lot
-        return Order(
-            placed, key, trader, spends, receives, hold_per_lot, placed.quantity_lots or 0,
-            sequence, sequence, sequence, time, time,
-        )  # fmt: skip
+            assert placed.type is LIMIT
+            if placed.side is BUY:
+                key, hold_per_lot = price_ticks, price_ticks * market.quote_units_per_tick_lot
+            else:
+                key, hold_per_lot = -price_ticks, market.base_units_per_lot
+        sequence, time = self.sequence, self.time
+        return Order(placed, key, trader, hold_per_lot, lots or 0, sequence, sequence, sequence, time, time)
 
-    def open(self, market: LiveMarket, order: Order) -> None:
-        """Rest `order` in the book behind all others at its price."""
-        order_id = order.placed.order_id
-        market.book.add(order)
-        order.trader.order_ids.add(order_id)
-        self.orders[order_id] = order
+    def advance(self, time: int) -> None:
+        """Go on to a later time, as each batch does, and forget what is too old by then."""
+        assert time > self.time, (time, self.time)
+        self.time = time
+        self.request_ids.advance(self.sequence, time)
+        self.request_ids.trim()
+        self.recent_ids.trim()
 
-    def close(self, order: Order) -> None:
-        """Forget an open order that has left the book."""
-        order_id = order.placed.order_id
-        order.trader.order_ids.remove(order_id)
-        del self.orders[order_id]
+    def remember(self, request_id: str) -> None:
+        """Remember the request of the command that is being applied; "" is none."""
+        if request_id:
+            self.request_ids.sequences[request_id] = self.sequence
+
+    def copy_of_request(self, request_id: str) -> Copy | None:
+        """Say whether a command of this request was applied before."""
+        sequence = self.request_ids.sequence_of(request_id)
+        return None if sequence is None else Copy(sequence)
 
     def _trader(self, market: LiveMarket, account_id: str) -> Trader:
         settings, balance = market.settings, self.accounts.balance

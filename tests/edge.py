@@ -1,4 +1,4 @@
-"""The three API functions in this process before a real matching service, database and Redis, with keys to sign with."""
+"""The three API functions in this process before a real matching service, database and Redis, and keys to sign with."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,11 +64,11 @@ def edge(**environment: str) -> Iterator[Edge]:
         }
         for name, value in variables.items():
             patch.setenv(name, value)
-        functions = [function(name) for name in ("trading", "market_data", "admin")]
+        made = Edge(function("trading"), function("market_data"), function("admin"), engine, given.database_url)
         try:
-            yield Edge(*functions, engine, given.database_url)
+            yield made
         finally:
-            for each in functions:
+            for each in (made.trading, made.market_data, made.admin):
                 each.clients().close()
 
 

@@ -299,6 +299,7 @@ def test_an_unknown_market_in_a_body_is_a_422(floor: Edge, path: str, symbol: st
     check(floor.call("alice", "POST", path, {**ORDER, "symbol": symbol}), Case("alice", "POST", path, wrong="symbol"))
 
 
+NO_BATCHES: tuple[Any, ...] = ([], None, {}, "x", 1, [ORDER] * 51)
 CASES = [
     *(Case("alice", "GET", "/v1/orders", query={"status": s}, status=400, wrong="status") for s in ("", "Open", "old")),
     *(Case("alice", "DELETE", "/v1/orders", query={"side": s}, status=400, wrong="side") for s in ("", "BUY", "both")),
@@ -321,10 +322,7 @@ CASES = [
         None, "GET", "/v1/markets/BTC-USD/candles", status=400, wrong="end",
         query={"start": "2026-11-22T00:00:01Z", "end": "2026-11-22T00:00:00Z"},
     ),
-    *(
-        Case("alice", "POST", "/v1/orders/batch", {"orders": orders}, wrong="orders")
-        for orders in ([], None, {}, "x", 1, [ORDER] * 51)
-    ),
+    *(Case("alice", "POST", "/v1/orders/batch", {"orders": orders}, wrong="orders") for orders in NO_BATCHES),
     Case("alice", "POST", "/v1/orders/oco", {"orders": [ORDER]}, wrong="orders"),
     Case("alice", "POST", "/v1/orders/oco", {"orders": [ORDER] * 3}, wrong="orders"),
     Case("alice", "POST", "/v1/orders/oco", {"orders": [ORDER, {**ORDER, "price": 1}]}, wrong="orders.1.price"),
@@ -350,7 +348,7 @@ CASES = [
         Case("admin", "POST", f"/v1/admin/accounts/{account}/deposits", TRANSFER, status=404, code="resource.not_found")
         for account in ("acc_nobody", "external", "a%20b", "a" * 65, "a,b", "(a)")
     ),
-    Case("admin", "POST", "/v1/admin/accounts/no/api-keys", {"scopes": ["read"]}, status=404, code="resource.not_found"),
+    Case("admin", "POST", "/v1/admin/accounts/x/api-keys", {"scopes": ["read"]}, status=404, code="resource.not_found"),
     *(Case("admin", "POST", API_KEYS, {"scopes": scopes}, wrong="scopes") for scopes in ([], None, "", ["read"] * 2)),
     Case("admin", "POST", API_KEYS, {"scopes": ["read"], "ip_allow_list": ["10.0.0.1/8"]}, wrong="ip_allow_list.0"),
     *(

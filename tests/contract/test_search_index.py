@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
 from exchange import search
 from exchange.deliveries import deliveries
@@ -358,3 +358,23 @@ def test_the_function_indexes_a_batch_and_names_the_poison_record(url: str, monk
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1001"}]}
     assert order_ids(url) == ["1-a"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_signed"),
+    [
+        ("https://vpc-exchange-abc.eu-central-1.es.amazonaws.com", True),
+        ("https://indexer:secret@vpc-exchange-abc.eu-central-1.es.amazonaws.com", False),
+        ("http://127.0.0.1:9200", False),
+        ("https://es.amazonaws.com.example.org", False),
+    ],
+)
+def test_only_requests_to_a_domain_of_aws_without_a_user_are_signed(
+    url: str, is_signed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+
+    connection = search.client(url).transport.get_connection()
+
+    assert isinstance(getattr(connection, "http_auth", None), Urllib3AWSV4SignerAuth) is is_signed

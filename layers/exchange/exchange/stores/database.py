@@ -41,10 +41,19 @@ class DatabaseAway(Unavailable):
 class Database:
     """The one connection of an environment, opened on first use and replaced when it fails."""
 
-    def __init__(self, url: str, password: str = "", clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        url: str,
+        password: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+    ):
         self._url = url
         self._password = password
         self._clock = clock
+        self._connect_timeout_s = connect_timeout_s
+        self._statement_timeout_s = statement_timeout_s
         self._paused_until = 0.0
         self._connection: Connection | None = None
 
@@ -82,7 +91,7 @@ class Database:
         connection = self._connection or self._connect()
         cursor = connection.cursor()
         cursor.execute(statement, parameters or None)
-        self._wait(connection, STATEMENT_TIMEOUT_S)
+        self._wait(connection, self._statement_timeout_s)
         return cursor.fetchall()
 
     def _connect(self) -> Connection:
@@ -93,7 +102,7 @@ class Database:
         options = {**LIVENESS, "password": self._password} if self._password else LIVENESS
         connection: Connection = psycopg2.connect(self._url, async_=True, **options)
         try:
-            self._wait(connection, CONNECT_TIMEOUT_S)
+            self._wait(connection, self._connect_timeout_s)
         except psycopg2.OperationalError:
             connection.close()
             raise
