@@ -4,6 +4,7 @@ SHELL := /bin/sh
 unexport PYTHONDONTWRITEBYTECODE
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY = 0
+export PYTHONPATH = layers/exchange:.
 
 PYTHON_BIN := .venv/bin/python
 SAM := .venv-sam/bin/sam
@@ -29,8 +30,8 @@ compiled: .venv/.installed
 run: compiled ## the whole exchange on this machine, until Ctrl-C (PORT=8080)
 	@exec $(PYTHON_BIN) -m local
 
-demo: .venv/.installed ## bots that trade against a running exchange (ARGUMENTS="--help")
-	@exec $(PYTHON_BIN) -m client.demo $(ARGUMENTS)
+demo: compiled ## bots that trade against a running exchange (RATE=100 SECONDS=60)
+	@exec $(PYTHON_BIN) -m client.demo $(if $(RATE),--rate $(RATE)) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGUMENTS)
 
 test: compiled ## all tests but the long ones
 	$(PYTHON_BIN) -m pytest -m "not long" $(ARGUMENTS)
@@ -59,11 +60,11 @@ sam-validate: .venv-sam/.installed ## the deployable template, as CloudFormation
 sam-build: .venv-sam/.installed ## what `sam deploy` uploads; needs the runtime's Python
 	@runtime=$$(sh local/runtime_python.sh) && PATH="$$runtime:$$PATH" $(SAM) build
 
-bench: compiled ## every figure beside its limit and its budget
-	@exec $(PYTHON_BIN) -m bench $(ARGUMENTS)
+bench: compiled ## every figure beside its limit and its budget (RUNS=3)
+	@exec $(PYTHON_BIN) -m bench $(if $(RUNS),--runs $(RUNS)) $(ARGUMENTS)
 
 bench-core: compiled ## book and engine alone
-	@exec $(PYTHON_BIN) -m bench.core $(ARGUMENTS)
+	@PYTHONPATH=$(CURDIR)/layers/exchange exec $(PYTHON_BIN) -m bench.core $(ARGUMENTS)
 
 clean: ## remove the state of `make run` (not while it runs)
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m local clean; else rm -rf .local; fi

@@ -1,7 +1,7 @@
 """A lean execution environment: the Runtime API over one raw socket, a handler, nothing else; awslambdaric's semantics.
 
 Run as `lean_environment.py HOST:PORT module.handler MEMORY` in the function's folder. An answer and the request for the
-next invocation go out in one write, which saves a round trip and two system calls an invocation.
+next invocation go out in one write, and their answers come back in one, which saves a round trip an invocation.
 """
 
 import importlib

@@ -147,7 +147,11 @@ def bindings(addresses: Addresses, secrets: Secrets, settings: Settings) -> Bind
             "EXECUTIONS_STREAM": local_name("ExecutionsStream"),
             "ORDERS_STREAM": local_name("OrdersStream"),
         },
-        overrides={"PUBLIC_PER_SECOND": str(settings.public_per_second), "LOG_LEVEL": settings.log_level},
+        overrides={
+            "PUBLIC_PER_SECOND": str(settings.public_per_second),
+            "LOG_LEVEL": settings.log_level,
+            "HOME_REGION": "local",
+        },
         always=AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url},
     )
 

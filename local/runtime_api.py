@@ -59,7 +59,7 @@ class RuntimeApi:
         self._init_failed = init_failed
         self._waiting: Request | None = None
         self._request_id = b""  # of the invocation under way
-        self.server = Server(self._serve, LIMITS, refusal)
+        self.server = Server(self._serve, LIMITS, refusal, joins_answers=True)
 
     def give(self, invocation: Invocation, timeout_seconds: float) -> None:
         """Answer the environment's waiting `next` with this invocation."""

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psycopg2
 import redis
@@ -26,6 +27,16 @@ RETRY_HISTORY_S = 1.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Shown:
+    """How one market stands in Redis: since when, on the monotonic clock, and what it lacks."""
+
+    written_s: float = 0.0
+    deep_s: float = 0.0
+    lacks_deep: bool = True
+    is_whole: bool = False
+
+
 class Display:
     """The projections of one tenure and their way into Redis."""
 
@@ -43,9 +54,7 @@ class Display:
             market.sequence, market.time = engine.sequence, engine.time
         self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)
         self.working = ThreadPoolExecutor(1, "display")
-        self.written: dict[str, float] = {}
-        self.deep: dict[str, float] = {}
-        self.whole: set[str] = set()
+        self.shown: dict[str, Shown] = {}
         self.is_reachable = True
 
     async def run(self, endpoint: str, certificate: str) -> None:
@@ -71,25 +80,23 @@ class Display:
 
     async def _write(self, projection: MarketProjection) -> None:
         symbol, now = projection.market.symbol, time.monotonic()
-        is_idle = now - self.written.get(symbol, 0.0) < IDLE_EVERY_S
-        if not projection.is_changed and is_idle:
+        shown = self.shown.setdefault(symbol, Shown())
+        is_deep = (projection.is_changed or shown.lacks_deep) and now - shown.deep_s > DEEP_EVERY_S
+        if not (projection.is_changed or is_deep) and now - shown.written_s < IDLE_EVERY_S:
             return
-        is_whole = projection.is_filled and symbol not in self.whole
-        is_deep = is_whole or now - self.deep.get(symbol, 0.0) > DEEP_EVERY_S
+        is_whole = projection.is_filled and not shown.is_whole
+        is_deep = is_deep or is_whole
         bodies = projection.bodies(self.now(), is_whole, (SHALLOW, DEEP) if is_deep else (SHALLOW,))
-        self.written[symbol] = now
+        shown.written_s = now
         loop = asyncio.get_running_loop()
-        outcome = await self._attempt(loop.run_in_executor(self.working, self.redis.write, bodies))
-        if outcome:
-            if is_whole:
-                self.whole.add(symbol)
-            if is_deep:
-                self.deep[symbol] = now
-            else:
-                projection.is_changed = projection.is_changed or now - self.deep[symbol] > DEEP_EVERY_S
-        else:
-            self.whole.discard(symbol)
+        if not await self._attempt(loop.run_in_executor(self.working, self.redis.write, bodies)):
+            shown.is_whole = False
             projection.is_changed = True
+            return
+        shown.is_whole = shown.is_whole or is_whole
+        shown.lacks_deep = not is_deep
+        if is_deep:
+            shown.deep_s = now
 
     async def _attempt(self, work: "asyncio.Future[bool] | asyncio.Future[None]") -> bool:
         """Tell whether `work` was done; Redis may be away, and comes back by itself."""

@@ -116,5 +116,3 @@ def row(event: Event) -> tuple[Any, ...]:
 def rows(events: list[Event]) -> list[tuple[Any, ...]]:
     """Events as rows."""
     return [row(event) for event in events]
-
-

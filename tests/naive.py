@@ -55,13 +55,13 @@ class Naive:
 
     def value(self, price_ticks: int, lots: int) -> int:
         """What so many lots cost, in quote units."""
-        scaled = self.market.tick_size * price_ticks * self.market.lot_size * lots * 10**self.market.quote_decimals
+        scaled = self.market.tick_size * price_ticks * self.market.lot_size * lots * int(10**self.market.quote_decimals)
         units, beyond = divmod(scaled, 10**36)
         assert not beyond
         return units
 
     def base(self, lots: int) -> int:
-        units, beyond = divmod(self.market.lot_size * lots * 10**self.market.base_decimals, 10**18)
+        units, beyond = divmod(self.market.lot_size * lots * int(10**self.market.base_decimals), 10**18)
         assert not beyond
         return units
 
@@ -122,12 +122,7 @@ class Naive:
         placed = order.placed
         if self.market.status != "open":
             return "order.market_closed"
-        worth = None
-        if placed.price_ticks is not None and placed.quantity_lots is not None:
-            worth = self.value(placed.price_ticks, placed.quantity_lots)
-        if placed.quote_quantity is not None:
-            worth = placed.quote_quantity
-        if worth is not None and worth < self.market.min_notional:
+        if self.is_too_small(placed):
             return "order.min_notional"
         if placed.quantity_lots is not None and placed.quantity_lots > self.market.max_quantity:
             return "order.max_quantity"
@@ -136,20 +131,25 @@ class Naive:
             return "order.too_many_open"
         if placed.post_only and any(self.crosses(placed, other.placed) for other in self.resting(_other(placed.side))):
             return "order.would_cross"
-        if placed.side == "sell":
-            needed = self.hold_of(order)
-            asset = self.market.base
-        else:
-            asset = self.market.quote
-            if placed.price_ticks is not None:
-                needed = self.hold_of(order)
-            elif placed.quote_quantity is not None:
-                needed = placed.quote_quantity
-            else:
-                needed = sum(self.value(maker.placed.price_ticks or 0, lots) for maker, lots in self.walk(order)[0])
-        if needed > self.balance(placed.account_id, asset)[0]:
+        asset = self.market.base if placed.side == "sell" else self.market.quote
+        if self.needed(order) > self.balance(placed.account_id, asset)[0]:
             return "order.insufficient_funds"
         return None
+
+    def is_too_small(self, placed: PlaceOrder) -> bool:
+        worth = placed.quote_quantity
+        if placed.price_ticks is not None and placed.quantity_lots is not None:
+            worth = self.value(placed.price_ticks, placed.quantity_lots)
+        return worth is not None and worth < self.market.min_notional
+
+    def needed(self, order: NaiveOrder) -> int:
+        """What an order must find available: its hold, its quote quantity, or what it would pay at once."""
+        placed = order.placed
+        if placed.side == "sell" or placed.price_ticks is not None:
+            return self.hold_of(order)
+        if placed.quote_quantity is not None:
+            return placed.quote_quantity
+        return sum(self.value(maker.placed.price_ticks or 0, lots) for maker, lots in self.walk(order)[0])
 
     def hold_of(self, order: NaiveOrder) -> int:
         """What the unfilled part of an order keeps aside."""

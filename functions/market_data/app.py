@@ -19,6 +19,7 @@ from exchange.stores.history import INTERVALS_S, MICROSECONDS
 from exchange.symbols import SYMBOL
 from exchange.times import parse_time, time_text
 
+FIRST_PAGE = (2**63 - 1,)
 DEFAULT_DEPTH = 50
 MOST_DEPTH = 1000
 MOST_SECONDS = 2**40
@@ -56,7 +57,7 @@ def live() -> Response[str]:
 @app.get("/v1/ready")
 def ready() -> Response[str]:
     """Say whether reads can be served and orders taken."""
-    _query()
+    _public()
     health = Health(clients())
     if DOWN in (health.engine(), health.database()):
         raise Unavailable("Orders cannot be taken now.", execution="none")
@@ -78,25 +79,29 @@ def health() -> Response[str]:
 
 @app.get("/v1/assets")
 def list_assets() -> Response[str]:
-    """List the assets."""
-    _public()
-    assets = clients().markets.assets()
-    return answered(pages.whole([{"asset": asset.asset, "decimals": asset.decimals} for asset in assets]))
+    """List the assets, newest first."""
+    query = _public("limit", "cursor")
+    limit, before = pages.limit_of(query), pages.cursor_place(query, "assets", 1) or FIRST_PAGE
+    found = clients().markets.assets(before[0], limit + 1)
+    documents = [{"asset": asset.asset, "decimals": asset.decimals} for _, asset in found]
+    return answered_text(pages.page(documents, [(created,) for created, _ in found], "assets", limit))
 
 
 @app.get("/v1/markets")
 def list_markets() -> Response[str]:
-    """List the markets, as they were last seen while the database is away."""
-    _public()
+    """List the markets, newest first, as they were last seen while the database is away."""
+    query = _public("limit", "cursor")
+    limit, before = pages.limit_of(query), pages.cursor_place(query, "markets", 1) or FIRST_PAGE
     markets = clients().markets
     try:
-        found = markets.all()
+        found = markets.page(before[0], limit + 1)
     except DatabaseAway:
-        found = markets.kept()
-        if not found:
+        if not markets.kept():
             raise
         app.received.reply_headers["X-Degraded"] = "true"
-    return answered(pages.whole([market_document(market) for market in found]))
+        return answered({"data": [market_document(market) for market in markets.kept()], "next_cursor": None})
+    documents = [market_document(market) for _, market in found]
+    return answered_text(pages.page(documents, [(created,) for created, _ in found], "markets", limit))
 
 
 @app.get("/v1/markets/<symbol>")

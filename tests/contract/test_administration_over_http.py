@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from exchange import search
 from tests.alb import Key, Reply, asked, event
 from tests.edge import KEYS, Edge, edge
+from tests.search_server import search_server
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,31 @@ def test_an_order_for_a_closed_market_is_refused(floor: Edge) -> None:
     assert (reply.status, reply.body["code"]) == (422, "order.market_closed")
     admin(floor, "PATCH", "markets/SOL-USD", {"status": "open"})
     assert floor.call("alice", "POST", "/v1/orders", order).status == 201
+
+
+def test_a_search_finds_what_was_indexed() -> None:
+    with search_server() as url, edge(SEARCH_URL=url) as floor:
+        index = search.client(url)
+        search.install_templates(index)
+        placed = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "1.00", "quantity": "1"}
+        orders = [floor.call("alice", "POST", "/v1/orders", placed).body["order"] for _ in range(2)]
+        for order in orders:
+            index.index(index="orders-2026-11", id=order["order_id"], body=order, params={"refresh": "true"})
+
+        first = floor.call("admin", "GET", "/v1/admin/search/orders", query={"account_id": "acc_alice", "limit": "1"})
+        rest = floor.call(
+            "admin",
+            "GET",
+            "/v1/admin/search/orders",
+            query={"account_id": "acc_alice", "limit": "1", "cursor": first.body["next_cursor"]},
+        )
+
+        assert [*first.body["data"], *rest.body["data"]] == list(reversed(orders))
+        assert rest.body["next_cursor"] is None
+        assert floor.call("admin", "GET", "/v1/admin/search/trades").body == {"data": [], "next_cursor": None}
+        assert floor.call(None, "GET", "/v1/health").body["components"]["search"] == "ok"
+        index.close()
+        floor.admin.search_client().close()
 
 
 def test_a_search_without_an_index_is_unavailable_and_says_that_nothing_happened(floor: Edge) -> None:

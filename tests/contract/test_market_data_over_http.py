@@ -152,14 +152,29 @@ def test_without_redis_and_leader_the_same_comes_from_the_tables(
     assert reply.body == there.body
 
 
-def test_markets_and_assets_are_listed(floor: Edge) -> None:
+@pytest.mark.parametrize("path", ["/v1/markets", "/v1/assets"])
+def test_markets_and_assets_are_read_page_by_page(floor: Edge, path: str) -> None:
+    everything = floor.call(None, "GET", path).body["data"]
+    pages: list[Any] = []
+    query = {"limit": "2"}
+    while len(pages) < 5:
+        pages.append(floor.call(None, "GET", path, query=query).body)
+        if pages[-1]["next_cursor"] is None:
+            break
+        query["cursor"] = pages[-1]["next_cursor"]
+
+    assert [entry for page in pages for entry in page["data"]] == everything
+    assert len(pages) == 2
+
+
+def test_markets_and_assets_are_listed_newest_first(floor: Edge) -> None:
     assets = floor.call(None, "GET", "/v1/assets").body
     markets = floor.call(None, "GET", "/v1/markets").body
 
-    assert assets["data"] == [{"asset": name, "decimals": 8} for name in ("BTC", "ETH", "SOL", "USD")]
-    assert [market["symbol"] for market in markets["data"]] == ["BTC-USD", "ETH-USD", "SOL-USD"]
-    assert floor.call(None, "GET", "/v1/markets/BTC-USD").body == markets["data"][0]
-    assert markets["data"][0] == {
+    assert assets["data"] == [{"asset": name, "decimals": 8} for name in ("SOL", "ETH", "BTC", "USD")]
+    assert [market["symbol"] for market in markets["data"]] == ["SOL-USD", "ETH-USD", "BTC-USD"]
+    assert floor.call(None, "GET", "/v1/markets/BTC-USD").body == markets["data"][2]
+    assert markets["data"][2] == {
         "symbol": "BTC-USD",
         "base": "BTC",
         "quote": "USD",

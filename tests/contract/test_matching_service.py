@@ -227,3 +227,12 @@ def test_a_wrong_secret_is_shown_the_door(client: GatewayClient, given: Settings
     assert refused.value.execution == "none"
     with opened(given.database_url, "", "test") as connection:
         assert rows(connection, "SELECT count(*) FROM orders") == [(0,)]
+
+
+def test_the_deep_book_follows_as_well_as_the_shallow_one(client: GatewayClient, given: Settings) -> None:
+    for number in range(5):
+        client.submit([limit("alice", Side.SELL, 10, 10_000 + number)])
+        shallow = eventually(given.redis_url, "{BTC-USD}:book:50", f"100.0{number}")
+        deep = eventually(given.redis_url, "{BTC-USD}:book:1000", f"100.0{number}")
+
+        assert deep["asks"] == shallow["asks"]

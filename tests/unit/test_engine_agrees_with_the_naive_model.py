@@ -37,9 +37,7 @@ def random_order(chance: random.Random, number: int) -> PlaceOrder:
     tif = chance.choices((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK), (8, 1, 1))[0]
     price = 100 + (chance.randint(-8, 3) if side is Side.BUY else chance.randint(-3, 8))
     post_only = tif is TimeInForce.GTC and chance.random() < 0.15
-    return PlaceOrder(
-        order_id, account, order_id, SYMBOL, side, OrderType.LIMIT, lots, price, tif, post_only=post_only
-    )
+    return PlaceOrder(order_id, account, order_id, SYMBOL, side, OrderType.LIMIT, lots, price, tif, post_only=post_only)
 
 
 def random_commands(chance: random.Random) -> Iterator[Command]:

@@ -5,6 +5,7 @@ quantity an `int` in lots. At the border they are decimal strings of the form th
 """
 
 import re
+from functools import lru_cache
 
 DECIMAL = re.compile(r"(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?", re.ASCII)
 MAX_DECIMALS = 18
@@ -43,6 +44,7 @@ def trimmed(units: int, decimals: int) -> str:
     return printed.rstrip("0").rstrip(".") if "." in printed else printed
 
 
+@lru_cache(1024)
 def decimals_of(scaled: int) -> int:
     """Return how many decimals the value `scaled` x 10^-18 needs: 10^16 (0.01) needs 2."""
     decimals = MAX_DECIMALS

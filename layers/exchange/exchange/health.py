@@ -1,7 +1,5 @@
 """Whether the parts that an API function works with answer now; it repairs nothing."""
 
-from urllib.request import urlopen
-
 from exchange.clients import Clients
 from exchange.errors import Rejected, Unavailable
 from exchange.stores.cache import CacheAway, CommandError
@@ -64,9 +62,14 @@ class Health:
         return OK if found and found[0][0] < STREAM_LAG_SEQUENCES else DOWN
 
     def _search(self) -> str:
-        url = self._clients.settings.search_url
+        """Tell whether the index answers at all; a refusal of this unsigned call is an answer."""
+        from urllib.error import HTTPError
+        from urllib.request import urlopen
+
         try:
-            with urlopen(url, timeout=SEARCH_TIMEOUT_S):  # noqa: S310 - an operator's setting
+            with urlopen(self._clients.settings.search_url, timeout=SEARCH_TIMEOUT_S):  # noqa: S310 - a setting
                 return OK
+        except HTTPError as error:
+            return OK if error.code < 500 else DOWN
         except (OSError, ValueError):
             return DOWN

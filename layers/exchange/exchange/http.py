@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import ALBResolver, Response
+from aws_lambda_powertools.utilities.data_classes import ALBEvent
 from msgspec.json import Encoder
 
 from exchange import signing
@@ -26,6 +27,7 @@ Event = Mapping[str, Any]
 MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+MOST_LOGGED = 200
 
 _REQUEST_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 _encoder = Encoder()
@@ -72,6 +74,15 @@ class Refused(Exception):  # noqa: N818 - it carries an answer, not a fault
         self.document = document
 
 
+class PlainEvent(ALBEvent):
+    """The event without Powertools' own dictionary of headers, which it builds twice an answer and nothing reads."""
+
+    @property
+    def multi_value_headers(self) -> dict[str, list[str]]:
+        """Return the headers as they came."""
+        return self.get("multiValueHeaders") or {}
+
+
 class Resolver(ALBResolver):
     """The routes of one function. Its `answer` never raises: a bug becomes a 500 and a log line."""
 
@@ -91,6 +102,9 @@ class Resolver(ALBResolver):
         self._rules.append((method, self._compile_regex(rule)))
         return super().route(rule, method, *arguments, **options)
 
+    def _to_proxy_event(self, event: dict[str, Any]) -> PlainEvent:
+        return PlainEvent(event)
+
     def answer(self, event: Event, context: Any) -> Document:
         """Answer one event of a load balancer with the response it expects."""
         started = time.perf_counter_ns()
@@ -100,7 +114,7 @@ class Resolver(ALBResolver):
             self.received = _received(event, headers, request_id)
             reply = self.resolve(event, context)
         except Rejected as error:
-            self.received = HttpRequest(str(event.get("httpMethod", "")), "", {}, {}, b"", request_id)
+            self.received = HttpRequest(event["httpMethod"], event["path"][:MOST_LOGGED], {}, {}, b"", request_id)
             reply = self._plain(self._rejected(error))
         reply.pop("cookies", None)
         reply["statusDescription"] = _description(reply["statusCode"])

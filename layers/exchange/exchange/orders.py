@@ -141,7 +141,7 @@ class FillRecord(Struct, frozen=True, array_like=True, gc=False):
 def order_id_of(cell: int, account_id: str, client_order_id: str) -> str:
     """Return the id that this account's `client_order_id` always has in `cell`."""
     digest = hashlib.sha256(f"{account_id}\0{client_order_id}".encode()).digest()
-    return f"{cell}-{base64.b32encode(digest)[:26].decode().lower()}"
+    return f"{cell}-{base64.b32encode(digest[:20])[:26].decode().lower()}"
 
 
 def id_of_signature(signature: str, index: int) -> str:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from exchange.errors import Rejected
 from exchange.http import Document, text_of
@@ -93,11 +92,6 @@ def page_of_texts(texts: Sequence[str], places: Sequence[tuple[int, ...]], kind:
     """Print ready-made documents as a list that goes on after the last of them, or does not."""
     cursor = "null" if is_last or not texts else f'"{cursor_text(kind, *places[len(texts) - 1])}"'
     return f'{{"data":[{",".join(texts)}],"next_cursor":{cursor}}}'
-
-
-def whole(documents: Sequence[Any]) -> Document:
-    """Return a list that is never longer than a page."""
-    return {"data": list(documents), "next_cursor": None}
 
 
 def _fits(place: tuple[int, ...]) -> bool:

@@ -34,9 +34,17 @@ class Markets:
         found = self._database.rows(_MARKETS + "WHERE markets.symbol = %s", symbol)
         return self._kept([market_from_row(row) for row in found])[0] if found else None
 
-    def all(self) -> list[Market]:
-        """Return all markets as they are now, by symbol."""
-        return self._kept([market_from_row(row) for row in self._database.rows(_MARKETS + "ORDER BY markets.symbol")])
+    def page(self, before: int, count: int) -> list[tuple[int, Market]]:
+        """Return at most `count` markets as they are now, newest first, each with the sequence that created it."""
+        found = self._database.rows(
+            f"SELECT {MARKET_COLUMNS}, markets.created_sequence FROM {MARKET_TABLES} "  # noqa: S608 - constant lists
+            "WHERE markets.created_sequence < %s ORDER BY markets.created_sequence DESC LIMIT %s",
+            before,
+            count,
+        )
+        return [
+            (row[-1], market) for row, market in zip(found, self._kept(list(map(market_from_row, found))), strict=True)
+        ]
 
     def kept(self) -> list[Market]:
         """Return the markets that were met, as they were then."""
@@ -44,20 +52,24 @@ class Markets:
 
     def cells(self) -> list[int]:
         """Return the cells that have markets, by number."""
-        return sorted({market.cell for market in (self._markets.values() or self.all())})
+        return [cell for (cell,) in self._database.rows("SELECT DISTINCT cell FROM markets ORDER BY cell")]
 
     def asset(self, name: str) -> Asset | None:
         """Return an asset, None when there is no such asset."""
         if name not in self._assets:
-            self.assets()
+            found = self._database.rows("SELECT asset, decimals FROM assets WHERE asset = %s LIMIT 1", name)
+            self._assets.update((row[0], asset_from_row(row)) for row in found)
         return self._assets.get(name)
 
-    def assets(self) -> list[Asset]:
-        """Return all assets, by name."""
-        found = self._database.rows("SELECT DISTINCT asset, decimals FROM assets ORDER BY asset")
-        assets = [asset_from_row(row) for row in found]
-        self._assets.update((asset.asset, asset) for asset in assets)
-        return assets
+    def assets(self, before: int, count: int) -> list[tuple[int, Asset]]:
+        """Return at most `count` assets, newest first, each with the sequence that created it."""
+        found = self._database.rows(
+            "SELECT asset, decimals, created_sequence FROM assets WHERE created_sequence < %s "
+            "ORDER BY created_sequence DESC LIMIT %s",
+            before,
+            count,
+        )
+        return [(row[2], asset_from_row(row)) for row in found]
 
     def _kept(self, markets: list[Market]) -> list[Market]:
         self._markets.update((market.symbol, market) for market in markets)

@@ -40,8 +40,10 @@ class Orders:
         values: list[Any] = [account_id]
         _add(conditions, values, "symbol = %s", symbol)
         _add(conditions, values, "first_sequence < %s", before)
-        if status in ("open", "closed"):
-            conditions.append(f"status {'IN' if status == 'open' else 'NOT IN'} {_OPEN}")
+        if status == "open":
+            _add(conditions, values, f"status IN {_OPEN} AND cell = ANY(%s)", self._markets.cells())
+        elif status == "closed":
+            conditions.append(f"status NOT IN {_OPEN}")
         else:
             _add(conditions, values, "status = %s", status)
         statement = _ORDERS + " AND ".join(conditions) + " ORDER BY first_sequence DESC LIMIT %s"
