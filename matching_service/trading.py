@@ -124,9 +124,14 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
 
 
 def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
-    """Cancel the account's open orders of one market and side, or of all; a halted market keeps its own."""
+    """Cancel the account's open orders of one market and side, or of all; a halted market keeps its own.
+
+    Naming a halted market is refused: an answer of none would read as if none were open.
+    """
     state.remember(command.request_id)
     markets = state.markets.values() if command.symbol is None else [state.markets[command.symbol]]
+    if command.symbol is not None and state.markets[command.symbol].settings.status is HALTED:
+        return [refused("order.market_closed")]
     found: list[tuple[int, LiveMarket, Order]] = []
     for market in markets:
         trader = market.traders.get(command.account_id)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from exchange.commands import CancelOrder, CancelOrders, Transfer
+from exchange.commands import CancelOrder, CancelOrders, ChangeMarket, CreateMarket, Transfer
 from exchange.events import CommandRefused
+from exchange.markets import MarketStatus
 from exchange.orders import Side, TimeInForce
 from matching_service.engine import Copy
-from tests.engines import SYMBOL, TIME, Desk, buy, canceled, sell
+from tests.engines import SYMBOL, TIME, Desk, buy, canceled, market, sell
 
 BUY, SELL = Side.BUY, Side.SELL
 IOC = TimeInForce.IOC
@@ -67,3 +68,23 @@ def test_all_orders_of_an_account_are_canceled_oldest_first_by_symbol_and_side()
     assert rest == [canceled("1-2", "alice", SELL, 110, 1, 1, "user", (1000, 0))]
     assert nothing == []
     assert desk.open_orders() == ["1-4"]
+
+
+def test_a_halted_market_keeps_its_orders_and_says_so_only_where_it_is_named() -> None:
+    desk = Desk(funds=1000)
+    desk.do(
+        CreateMarket(
+            market(symbol="USD-BTC", base="USD", quote="BTC", tick_size=10**18, base_decimals=4, quote_decimals=2)
+        )
+    )
+    desk.do(buy("1-1", "alice", 1, 90))
+    desk.do(ChangeMarket("x", SYMBOL, MarketStatus.HALTED))
+
+    named = desk.do(CancelOrders("r1", "alice", SYMBOL, None))
+    of_a_side = desk.do(CancelOrders("r2", "bob", SYMBOL, BUY))
+    elsewhere = desk.do(CancelOrders("r3", "alice", "USD-BTC", None))
+    all_of_them = desk.do(CancelOrders("r4", "alice", None, None))
+
+    closed = CommandRefused("order.market_closed", "The market takes no orders now.", None)
+    assert (named, of_a_side, elsewhere, all_of_them) == ([closed], [closed], [], [])
+    assert desk.open_orders() == ["1-1"]
