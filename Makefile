@@ -52,7 +52,7 @@ types: .venv/.installed
 	$(PYTHON_BIN) -m mypy $(wildcard $(OWN))
 
 house: .venv/.installed
-	$(PYTHON_BIN) -m pytest tests/test_house.py tests/test_template.py
+	$(PYTHON_BIN) -m pytest tests/test_house.py tests/test_template.py tests/test_rights.py
 
 sam-validate: .venv-sam/.installed ## the deployable template, as CloudFormation and SAM see it
 	$(SAM) validate --lint
