@@ -6,7 +6,7 @@ Source: the AWS guide "Use Lambda functions as targets of an Application Load Ba
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,8 +22,7 @@ HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """One HTTP request as it came in over the wire."""
 
     method: str
@@ -46,8 +45,7 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes back to the client; `header_lines` each end with CRLF."""
 
     status: int
@@ -138,11 +136,20 @@ def answer(payload: bytes, *, multi_value: bool, limit: int) -> Answer:
 
 
 def _header_line(name: str, value: str) -> str:
-    if name.lower() in NOT_RETURNED:
+    if not _is_returned(name):
         return ""
-    if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+    if not HEADER_VALUE.fullmatch(value):
         raise MalformedAnswer(f"the header {name!r} is malformed")
     return f"{name}: {value}\r\n"
+
+
+@lru_cache(1024)
+def _is_returned(name: str) -> bool:
+    if name.lower() in NOT_RETURNED:
+        return False
+    if not HEADER_NAME.fullmatch(name):
+        raise MalformedAnswer(f"the header {name!r} is malformed")
+    return True
 
 
 def _answer_body(parsed: _Answer) -> bytes:

@@ -30,3 +30,5 @@ def own_group(niceness: int) -> None:
     os.setpgid(0, 0)
     if niceness:
         os.nice(niceness)
+    if niceness >= STREAM and hasattr(os, "SCHED_BATCH"):  # waking up, such a process interrupts no other
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

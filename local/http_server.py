@@ -52,7 +52,10 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header of that lower-case name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
 class Server:

@@ -14,6 +14,8 @@ from matching_service.publisher import Publisher, publish_again
 from matching_service.service import CellStopped, Service
 
 DOCUMENTS_OF_A_REFILL = 200_000
+NICENESS = 10
+"""The publisher gives way to the leader beside it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +64,7 @@ def publish(loaded: settings.Service) -> int:
     import boto3
 
     parent = os.getppid()
+    os.nice(NICENESS)
     client = boto3.client("kinesis")
     with opened(loaded.database_url, loaded.database_password, f"publisher/{loaded.cell}", LOADING) as connection:
         rows(connection, "SET synchronous_commit = off")  # a position lost is a batch published twice

@@ -24,7 +24,7 @@ _SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FORMS = re.compile(
     " ".join(f"(?:{form.pattern})" for form in (API_KEY, _MILLISECONDS, _MILLISECONDS, _SIGNATURE)), re.ASCII
 )
-"""All four in one match, which costs a third of four."""
+"""All four in one match, which costs half of four."""
 
 
 class Caller(Struct, frozen=True):

@@ -120,7 +120,8 @@ class GatewayClient:
 class _Connection:
     """One open connection; what arrives is buffered.
 
-    The socket does not block: every wait is a poll of our own, where a socket's timeout costs three system calls.
+    The socket does not block: every wait is a poll of our own, which saves four of the nine system calls that a
+    socket with a timeout needs for a request and its answer.
     """
 
     __slots__ = ("_buffer", "_clock", "_poller", "_socket")

@@ -127,7 +127,7 @@ _SHAPES = {
     "take_profit_limit": _shape(("quantity", "stop_price", "price"), _LIMIT_OPTIONS, _RESTING),
     "trailing_stop": _shape(("quantity", "trailing_delta"), ("expire_time",), _RESTING),
 }
-# Calling an enum costs four times a look-up.
+# Calling an enum costs seven times a look-up.
 _SIDES = {str(side): side for side in Side}
 _TYPES = {str(kind): kind for kind in OrderType}
 _TIMES_IN_FORCE = {str(time): time for time in TimeInForce}

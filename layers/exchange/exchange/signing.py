@@ -35,7 +35,8 @@ def canonical_query(query: Mapping[str, str]) -> str:
     """Return decoded names and values encoded per RFC 3986, sorted by name."""
     if not query:
         return ""
-    return "&".join(sorted(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items()))
+    encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in query.items())
+    return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 def text_to_sign(
