@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "exchange": {"exchange"},
     "matching_service": {"matching_service", "exchange"},
     "local": {"local", "exchange"},
-    "deploy": {"deploy", "local"},
+    "deploy": {"deploy", "local", "client"},
     "client": {"client"},
     "console": {"console"},
     "bench": {"bench", "client", "exchange", "the pure core", *STATEMENTS},
