@@ -63,7 +63,7 @@ house: .venv/.installed
 
 check-template: .venv/.installed .venv-sam/.installed .venv-checks/.installed sam-validate ## what can be said of the templates offline
 	.venv-sam/bin/cfn-lint global.yaml
-	$(PYTHON_BIN) -m pytest tests/test_template.py tests/test_rights.py tests/test_events.py tests/test_deploy.py tests/test_promises.py
+	$(PYTHON_BIN) -m pytest tests/test_template.py tests/test_rights.py tests/test_events.py tests/test_deploy.py tests/test_promises.py tests/test_checkov.py
 
 sam-validate: .venv-sam/.installed ## the deployable template, as CloudFormation and SAM see it
 	$(SAM) validate --lint
