@@ -75,6 +75,7 @@ sam-build: .venv-sam/.installed ## what `sam deploy` uploads; needs the runtime'
 PROFILE ?= default
 CARRY = $(PYTHON_BIN) -m deploy --profile $(PROFILE)
 DEPLOY = $(SAM) deploy --config-env $(PROFILE)
+export ARCHITECTURE ?= x86_64
 
 deploy: preflight sam-build ## the whole exchange into the AWS account of the credentials at hand (PROFILE=default)
 	$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset
