@@ -17,9 +17,10 @@ from psycopg2.extensions import connection as Connection
 
 from bench.workload import CELL, Workload, listings
 from exchange.commands import Command, Journaled
-from matching_service import journal, migrations, tables
+from matching_service import journal, migrations
 from matching_service.engine import Engine
 from matching_service.journal import Batch
+from matching_service.tables import RowWriter
 
 SIZES = (100, 500)
 FIRST_BATCH = 500
@@ -42,6 +43,7 @@ class Matcher:
 
     def __init__(self) -> None:
         self._engine = Engine(CELL)
+        self._rows = RowWriter(self._engine.market, self._engine.asset)
         self._chain = journal.GENESIS
         self._time = TIME_US
 
@@ -57,7 +59,7 @@ class Matcher:
         for command in commands:
             events.append(self._engine.apply(command, self._time))
             journaled.append(Journaled(self._engine.sequence, self._time, command))
-        rows = tables.rows_of(journaled, events, self._engine.take_changes())
+        rows = self._rows.rows_of(journaled, events, self._engine.take_changes())
         batch = journal.batch_of(CELL, EPOCH, self._chain, journaled, events, rows)
         self._chain = batch.chain
         return batch

@@ -36,12 +36,13 @@ async def run(settings: Settings, state: State) -> int:
     try:
         first: list[asyncio.Future[Any]] = [starting, stopped, failed]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
+        if starting.done() and not stopping.is_set():
             starting.result()
             await asyncio.wait(first[1:], return_when=asyncio.FIRST_COMPLETED)
-        if failed.done():
+        if failed.done() and not stopping.is_set():
             raise CannotGoOn(failed.result())
     finally:
+        system.supervisor.stop_restarting()
         say("stopping …")
         for task in (starting, stopped):
             task.cancel()

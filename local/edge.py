@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from local import bindings, template
+from local.children import BACKGROUND, HANDLERS
 from local.cloudformation import TemplateError
 from local.environments import Bounds, Pool, error_document
 from local.http_server import Limits, Request, Server
@@ -24,7 +25,7 @@ from local.template import Wiring
 
 INVOKE = b"/2015-03-31/functions/"
 INVOKE_LIMITS = Limits(body_bytes=6 << 20, idle_seconds=3600, request_seconds=60)
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = 2.0
 
 
 class InvokeEndpoint:
@@ -74,6 +75,7 @@ def pools_of(wiring: Wiring, options: argparse.Namespace) -> dict[str, Pool]:
             bound.variables_of(function),
             Bounds(environments=options.environments, warm=options.warm if name in targets else 0),
             lean=lean,
+            niceness=HANDLERS if name in targets else BACKGROUND,
             open_log=open_log,
         )
         for name, function in wiring.functions.items()

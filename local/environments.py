@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from local.children import die_with_parent
+from local.children import die_with_parent, own_group
 from local.cloudformation import ACCOUNT, REGION
 from local.runtime_api import Invocation, Outcome, RuntimeApi
 from local.template import Function
@@ -48,7 +48,7 @@ def variables(function: Function, bound: Mapping[str, str]) -> dict[str, str]:
         "_HANDLER": function.handler,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.11",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
@@ -81,7 +81,7 @@ class Environment:
     async def run(self, command: list[str], environment: Mapping[str, str], log: BinaryIO | None) -> None:
         """Start the process and stay until it has ended."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._api.server, "127.0.0.1", 0)
+        self._listener = await loop.create_server(self._api, "127.0.0.1", 0)
         port = self._listener.sockets[0].getsockname()[1]
         address = f"127.0.0.1:{port}"
         try:
@@ -92,17 +92,21 @@ class Environment:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=self._pool.prepare,
             )
             self._timer = loop.call_later(self._pool.bounds.init_seconds, self.kill, Outcome("timeout"))
             await self._process.wait()
         finally:
             self.kill(Outcome("crash"))
             self._listener.close()
-            for connection in [*self._api.server.connections]:
-                connection.abort()
+            for connection in [*self._api.connections]:
+                connection.close()
             self._finish(self._ending or Outcome("crash"))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether it can be given an invocation."""
+        return self._api.waiting is not None and not self._api.waiting.is_closed
 
     def give(self, invocation: Invocation) -> None:
         """Hand the waiting process its next invocation; it is killed when the function's timeout passes."""
@@ -151,6 +155,7 @@ class Pool:
         bounds: Bounds,
         *,
         lean: bool,
+        niceness: int,
         open_log: Callable[[str], BinaryIO | None],
     ) -> None:
         self.function = function
@@ -162,6 +167,7 @@ class Pool:
         client = ["-P", str(LEAN), "{address}", function.handler, str(function.memory_mb)] if lean else real
         self._command = [sys.executable, *client]
         self._variables = variables(function, bound_variables)
+        self._niceness = niceness
         self._open_log = open_log
         self._live: set[Environment] = set()
         self._idle: list[Environment] = []  # the most recently used last: it is the warmest
@@ -173,9 +179,13 @@ class Pool:
 
     def submit(self, invocation: Invocation) -> None:
         """Give the invocation to an idle environment, or queue it; it gets its outcome through `deliver`."""
-        if self._idle:
-            self._idle.pop().give(invocation)
-        elif len(self._queue) >= self.bounds.queued or self._stopped:
+        while self._idle:
+            environment = self._idle.pop()
+            if environment.is_waiting:
+                environment.give(invocation)
+                return
+            environment.kill(Outcome("crash"))  # it has gone, and its end will be noticed
+        if len(self._queue) >= self.bounds.queued or self._stopped:
             invocation.deliver(Outcome("capacity"))
         elif not self._live and time.monotonic() < self._retry_at:
             invocation.deliver(Outcome("error", self.init_error))
@@ -208,6 +218,11 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self._queue:
             self._queue.popleft().deliver(Outcome("capacity"))
+
+    def prepare(self) -> None:
+        """Do what a new environment does before it becomes Python."""
+        die_with_parent()
+        own_group(self._niceness)
 
     def pids(self) -> list[int]:
         """Return the process ids of the live environments."""

@@ -24,17 +24,22 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import mappings, template
-from local.mappings import Answered, Batch, Discarded, Failed, Lane, Record
+from local.mappings import Answered, Batch, Discarded, Failed, Lane
 from local.parts import local_name
+from local.shard_reads import READ_RECORDS, Position, Reads
 from local.template import KinesisSource
 
-BUSY_PAUSE = 0.05
-IDLE_PAUSE = 0.25
+READ_PAUSE = 0.25
+"""Between reads that found less than they could carry: a read costs the emulator and us several milliseconds each."""
+LANE_PAUSE = 0.1
 DISCOVERY_PAUSE = 5.0
+FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
 BUFFERED_RECORDS = 10_000
 """A lane that holds this many is not read for: the stream keeps the rest."""
 INVOKE_TIMEOUT = 930.0
+
+Invoke = Callable[[str, bytes], Failed | Answered]
 
 
 def log(message: str, **keys: object) -> None:
@@ -93,14 +98,13 @@ class DeadLetters:
 class Shard:
     """One shard as one source sees it: a reader that fills the lanes, and a worker that empties each."""
 
-    def __init__(self, source: KinesisSource, shard_id: str, position: str, tools: "Tools") -> None:
+    def __init__(self, source: KinesisSource, shard_id: str, starting_position: str, tools: "Tools") -> None:
         self._source = source
         self._id = shard_id
         self._tools = tools
         self._stream = local_name(source.stream)
         self._lanes = [Lane(source) for _ in range(source.parallelization)]
-        self._position: dict[str, Any] = {"ShardIteratorType": position}
-        self._iterator = ""
+        self._position = Position(starting_position)
         self._ended = False  # the stream says that there is no more
 
     def run(self, stopping: threading.Event) -> None:
@@ -110,43 +114,28 @@ class Shard:
             thread.start()
         while not (self._ended or stopping.is_set()):
             got = self._read() if max(map(len, self._lanes)) < BUFFERED_RECORDS else 0
-            stopping.wait(BUSY_PAUSE if got else IDLE_PAUSE)
+            stopping.wait(0 if got == READ_RECORDS else READ_PAUSE)
         for thread in threads:
             thread.join()
 
     def _read(self) -> int:
-        """Read once; a lost iterator begins again after the last record that was read."""
-        kinesis = self._tools.kinesis
+        """Read once and share the records out; after an error the same position is read again."""
         try:
-            if not self._iterator:
-                answer = kinesis.get_shard_iterator(StreamName=self._stream, ShardId=self._id, **self._position)
-                self._iterator = answer["ShardIterator"]
-            answer = kinesis.get_records(ShardIterator=self._iterator, Limit=2000)
+            found = self._tools.reads.read(self._stream, self._id, self._position)
         except (BotoCoreError, ClientError) as error:
             log("stream cannot be read", source=self._source.name, shard=self._id, error=str(error))
-            self._iterator = ""
+            self._ended = self._tools.reads.is_gone(self._stream, self._id)
             return 0
-        records = [
-            Record(
-                row["SequenceNumber"], row["PartitionKey"], row["Data"], row["ApproximateArrivalTimestamp"].timestamp()
-            )
-            for row in answer["Records"]
-        ]
         now = time.time()
         for number, lane in enumerate(self._lanes):
-            mine = [r for r in records if mappings.lane_of(r.partition_key, len(self._lanes)) == number]
+            mine = [r for r in found.records if mappings.lane_of(r.partition_key, len(self._lanes)) == number]
             with self._tools.guard:
                 lane.add(mine, now)
-        if records:
-            last = records[-1].sequence_number
-            self._position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": last}
-        self._iterator = answer.get("NextShardIterator") or ""
-        self._ended = not self._iterator
-        return len(records)
+        self._position, self._ended = found.position, found.ended
+        return len(found.records)
 
     def _work(self, lane: Lane, stopping: threading.Event) -> None:
         """Empty one lane in order: one batch after the other, retries with growing pauses."""
-        pause = 0.0
         while not stopping.is_set():
             now = time.time()
             with self._tools.guard:
@@ -156,16 +145,15 @@ class Shard:
             if old is not None:
                 self._tools.dead_letters.keep(old, self._source, self._stream, self._id)
             elif batch is not None:
-                failed = self._deliver(lane, batch)
-                pause = min(max(0.1, pause * 2), LONGEST_BACKOFF) if failed else 0.0
-                stopping.wait(pause)
+                if self._deliver(lane, batch):
+                    stopping.wait(min(FIRST_BACKOFF * 2**lane.failures, LONGEST_BACKOFF))
             elif self._ended and not len(lane):
                 return
             else:
-                stopping.wait(BUSY_PAUSE)
+                stopping.wait(LANE_PAUSE)
 
     def _deliver(self, lane: Lane, batch: Batch) -> bool:
-        outcome = self._tools.invoker.invoke(self._source.function, mappings.event(batch, self._stream, self._id))
+        outcome = self._tools.invoke(self._source.function, mappings.event(batch, self._stream, self._id))
         with self._tools.guard:
             failed, discarded = lane.settle(batch, outcome)
         if discarded is not None:
@@ -176,9 +164,10 @@ class Shard:
 class Tools:
     """What all shards share."""
 
-    def __init__(self, kinesis: Any, invoker: Invoker, dead_letters: DeadLetters) -> None:
+    def __init__(self, kinesis: Any, invoke: Invoke, dead_letters: DeadLetters) -> None:
         self.kinesis = kinesis
-        self.invoker = invoker
+        self.reads = Reads(kinesis)
+        self.invoke = invoke
         self.dead_letters = dead_letters
         self.guard = threading.Lock()
 
@@ -241,7 +230,7 @@ def main() -> None:
     settings = Config(connect_timeout=2, read_timeout=10, retries={"max_attempts": 2}, max_pool_connections=32)
     s3 = boto3.client("s3", config=settings.merge(Config(s3={"addressing_style": "path"})))
     letters = DeadLetters(options.dead_letters, s3)
-    tools = Tools(boto3.client("kinesis", config=settings), Invoker(options.invoke), letters)
+    tools = Tools(boto3.client("kinesis", config=settings), Invoker(options.invoke).invoke, letters)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

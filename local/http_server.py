@@ -14,7 +14,7 @@ from typing import Any
 
 import httptools
 
-REASONS = {status.value: status.phrase for status in HTTPStatus}
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 BODYLESS = (204, 304)
 DISCARDED_BYTES = 16 << 20
 LINGER_SECONDS = 2.0
@@ -64,15 +64,12 @@ class Server:
         limits: Limits,
         refusal: Callable[[int], tuple[bytes, bytes]],
         server_header: bytes = b"",
-        *,
-        joins_answers: bool = False,
     ) -> None:
         self.serve = serve
         self.limits = limits
         self.refusal = refusal  # status -> (header lines, body) of an answer that the server itself gives
         self.connections: set[Connection] = set()
         self.draining = False
-        self.joins_answers = joins_answers  # an answer may wait for the next one, when its request is here already
         self._server_header = server_header
         self._date = b""
         self._date_second = 0
@@ -113,7 +110,7 @@ class Connection(asyncio.Protocol):
     """One client connection: requests are served one after the other, in the order they came."""
 
     __slots__ = (
-        "_began", "_busy", "_closing", "_current", "_discarding", "_held", "_parser", "_paused", "_pending", "_running",
+        "_began", "_busy", "_closing", "_current", "_discarding", "_parser", "_paused", "_pending", "_running",
         "_server", "_since", "_transport", "_write_blocked", "peer",
     )  # fmt: skip
 
@@ -126,7 +123,6 @@ class Connection(asyncio.Protocol):
         self._began = 0.0  # when the request being received began
         self._since = 0.0  # idle since
         self._write_blocked = 0.0
-        self._held = b""  # an answer that goes out with the next one
         self._discarding = 0  # bytes still taken and thrown away from a client that was refused
         self._paused = self._closing = self._running = False
         self._transport: Any = None
@@ -238,6 +234,11 @@ class Connection(asyncio.Protocol):
         request.keep_alive = self._parser.should_keep_alive()
         self._pending.append(request)
 
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether an answer could still go out."""
+        return self._closing
+
     # answering ----------------------------------------------------------------------------------
     def respond(self, request: Request, status: int, header_lines: bytes, body: bytes) -> None:
         """Answer `request`; `header_lines` each end with CRLF and leave out length, date and connection."""
@@ -256,21 +257,18 @@ class Connection(asyncio.Protocol):
 
     def _write(self, status: int, header_lines: bytes, body: bytes, *, keep: bool, head: bool = False) -> None:
         length = b"" if status in BODYLESS else b"Content-Length: %d\r\n" % len(body)
-        answer = b"%bHTTP/1.1 %d %b\r\n%b%b%bConnection: %b\r\n\r\n%b" % (
-            self._held,
-            status,
-            REASONS.get(status, "Unknown").encode(),
-            self._server.date_lines(),
-            header_lines,
-            length,
-            b"keep-alive" if keep else b"close",
-            b"" if head or status in BODYLESS else body,
+        self._transport.write(
+            b"HTTP/1.1 %d %b\r\n%b%b%bConnection: %b\r\n\r\n%b"
+            % (
+                status,
+                REASONS.get(status, b"Unknown"),
+                self._server.date_lines(),
+                header_lines,
+                length,
+                b"keep-alive" if keep else b"close",
+                b"" if head or status in BODYLESS else body,
+            )
         )
-        if keep and self._server.joins_answers and self._pending:
-            self._held = answer
-        else:
-            self._held = b""
-            self._transport.write(answer)
 
     def _advance(self) -> None:
         if self._running:

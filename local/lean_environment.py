@@ -14,6 +14,7 @@ import traceback
 from typing import Any
 
 PREFIX = "/2018-06-01/runtime/"
+encode = json.JSONEncoder(ensure_ascii=False).encode
 NEXT = f"GET {PREFIX}invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n".encode()
 
 
@@ -92,7 +93,7 @@ def invoke(handler: Any, headers: dict[str, str], event: bytes, memory_mb: int) 
     request_id = headers["lambda-runtime-aws-request-id"]
     os.environ["_X_AMZN_TRACE_ID"] = headers.get("lambda-runtime-trace-id", "")
     try:
-        result = json.dumps(handler(json.loads(event), Context(headers, memory_mb)), ensure_ascii=False).encode()
+        result = encode(handler(json.loads(event), Context(headers, memory_mb))).encode()
     except Exception as error:  # noqa: BLE001 - the entry point: a bug ends this invocation, not the environment
         return post(f"invocation/{request_id}/error", error_document(error))
     return post(f"invocation/{request_id}/response", result)

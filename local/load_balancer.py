@@ -18,7 +18,7 @@ STATUS_OF_FAILURE = {"error": 502, "crash": 502, "timeout": 502, "capacity": 503
 
 def refusal(status: int) -> tuple[bytes, bytes]:
     """Return the header lines and the HTML page of an answer that comes from the balancer itself."""
-    title = f"{status} {REASONS.get(status, 'Unknown')}"
+    title = f"{status} {REASONS.get(status, b'Unknown').decode()}"
     body = f"<body>\r\n<center><h1>{title}</h1></center>\r\n</body>"
     return HTML, f"<html>\r\n<head><title>{title}</title></head>\r\n{body}\r\n</html>\r\n".encode()
 

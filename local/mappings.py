@@ -82,6 +82,11 @@ class Lane:
     def __len__(self) -> int:
         return len(self._waiting) + sum(len(batch.records) for batch in self._retries)
 
+    @property
+    def failures(self) -> int:
+        """How often what comes next has failed already."""
+        return self._retries[0].failures if self._retries else 0
+
     def too_old(self, now: float) -> Discarded | None:
         """Take from the front the records that are older than the source allows."""
         age = self._source.maximum_age_seconds

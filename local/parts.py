@@ -12,6 +12,7 @@ from pathlib import Path
 
 from local import probes
 from local.bindings import Bindings
+from local.children import BACKGROUND, STREAM
 from local.cloudformation import REGION
 from local.settings import Settings
 from local.state import Secrets, State
@@ -78,7 +79,8 @@ def search_server(port: int, environment: Mapping[str, str]) -> Part:
     if binary is None or not binary.exists():
         raise CannotGoOn("the package osmem-server has no binary for this machine: set SEARCH_URL")
     words = ("-addr", f"127.0.0.1:{port}", "-no-stdin-watch", "-no-ja")
-    return Part("osmem", (_executable(binary), *words), environment, probes.serves_http(port))
+    command = (_executable(binary), *words)
+    return Part("osmem", command, environment, probes.serves_http(port), niceness=BACKGROUND)
 
 
 def _executable(binary: Path) -> str:
@@ -101,7 +103,8 @@ def emulator(port: int, state: State, environment: Mapping[str, str]) -> Part:
         "LOG_LEVEL": "WARNING",
     }
     command = (sys.executable, "-m", "ministack")
-    return Part("ministack", command, {**environment, **own}, probes.serves_http(port, "/_ministack/health"))
+    ready = probes.serves_http(port, "/_ministack/health")
+    return Part("ministack", command, {**environment, **own}, ready, niceness=STREAM)
 
 
 def service_variables(addresses: Addresses, secrets: Secrets, port: int, settings: Settings) -> dict[str, str]:
@@ -160,7 +163,8 @@ def matching_service(variables: Mapping[str, str], environment: Mapping[str, str
     """Return the matching service; it serves when it leads."""
     command = (sys.executable, "-m", "matching_service")
     ready = probes.logs_message(state.log_path("matching_service"), "leading")
-    return Part("matching_service", command, {**environment, **variables}, ready)
+    # It ends with 3 when commands that cannot be applied stopped the cell: somebody has to look first.
+    return Part("matching_service", command, {**environment, **variables}, ready, final_code=3)
 
 
 def edge(
@@ -176,7 +180,7 @@ def edge(
         (*command, *words, *more, *bound),
         environment,
         probes.serves_http(invoke_port, "/environments"),
-        stop_seconds=4.0,
+        stop_seconds=3.0,
         pass_fds=fds,
     )
 
@@ -188,7 +192,7 @@ def event_sources(
     command = (sys.executable, "-m", "local.event_sources", "--template", settings.template)
     words = ("--invoke", f"http://127.0.0.1:{invoke_port}", "--dead-letters", str(state.folder / "dead_letters"))
     variables = AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url}
-    return Part("event_sources", (*command, *words), {**environment, **variables}, _at_once)
+    return Part("event_sources", (*command, *words), {**environment, **variables}, _at_once, niceness=BACKGROUND)
 
 
 async def _at_once() -> bool:

@@ -108,8 +108,8 @@ async def _user_words(account: pwd.struct_passwd, where: Path, data: Path) -> tu
     if shutil.which("setpriv") is None:
         raise CannotGoOn("PostgreSQL refuses to run as root and `setpriv` (util-linux) is missing; set DATABASE_URL")
     # A change of user clears what the supervisor asked of the kernel, so setpriv asks again.
-    plain = ("setpriv", "--pdeathsig", DEATH_SIGNAL.name.removeprefix("SIG"), "--clear-groups")
-    plain += ("--reuid", str(account.pw_uid), "--regid", str(account.pw_gid))
+    tied = ("setpriv", "--pdeathsig", DEATH_SIGNAL.name.removeprefix("SIG"), "--clear-groups")
+    plain = (*tied, "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid))
     passing = (*plain, "--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override")
     for words in (plain, passing):
         runs = await _succeeds(*words, str(where / "postgres"), "--version")
@@ -145,7 +145,7 @@ def part(server: Server, port: int, url: str, password: str, environment: Mappin
         environment=environment,
         ready=serves(url, password),
         stop_signal=signal.SIGINT,
-        stop_seconds=3.5,
+        stop_seconds=3.0,
         death_signal=DEATH_SIGNAL,
     )
 

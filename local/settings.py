@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+MOST_PORT = 65_535
 NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
@@ -29,7 +30,7 @@ class Settings:
 
 
 def load(source: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings; raise `SettingsError` naming the variable that is no number."""
+    """Read the settings; raise `SettingsError` naming the variable that is no number, or no port."""
     given = os.environ if source is None else source
     values: dict[str, str | int] = {}
     for name, kind in Settings.__annotations__.items():
@@ -40,7 +41,10 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
             values[name] = int(text) if kind is int else text
         except ValueError:
             raise SettingsError(f"{name.upper()} must be a whole number, not {text!r}") from None
-    return Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    if not 0 <= settings.port <= MOST_PORT:
+        raise SettingsError(f"PORT must be 0 to {MOST_PORT}, not {settings.port}")
+    return settings
 
 
 def inherited() -> dict[str, str]:

@@ -51,6 +51,12 @@ class State:
         self._lock = lock
         self.tell("starting")
 
+    def release(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def tell(self, doing: str) -> None:
         """Write into the lock file who holds it."""
         assert self._lock is not None, "the state is locked first"
@@ -63,6 +69,7 @@ class State:
         if self.folder.exists():
             self.lock()
             shutil.rmtree(self.folder)
+            self.release()
 
     def secrets(self) -> Secrets:
         """Return this system's secrets, made at the first call."""
@@ -89,12 +96,12 @@ class State:
         for log in self.logs.glob("*.log"):
             log.replace(log.with_suffix(".log.1"))
 
-    def bound_logs(self) -> None:
-        """Cut a log that grew too long, keeping its newest half; its writers append and go on."""
+    def bound_logs(self, most: int = LOG_BYTES) -> None:
+        """Cut a log of more than `most` bytes, keeping its newest half; its writers append and go on."""
         for log in self.logs.glob("*.log"):
-            if log.stat().st_size > LOG_BYTES:
+            if log.stat().st_size > most:
                 with log.open("r+b") as file:
-                    file.seek(-LOG_BYTES // 2, os.SEEK_END)
+                    file.seek(-(most // 2), os.SEEK_END)
                     log.with_suffix(".log.1").write_bytes(file.read())
                     file.truncate(0)
 

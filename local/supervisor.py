@@ -8,13 +8,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from local.children import die_with_parent
+from local.children import die_with_parent, own_group
 from local.state import State
 
 FAILURES = 10
 """How often in a row a process may die before it has served."""
 FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 5.0
+GROUP_SECONDS = 1.0
+"""How long to wait for killed grandchildren to be gone."""
 
 
 class CannotGoOn(RuntimeError):  # noqa: N818 - reads as what it says
@@ -34,6 +36,8 @@ class Part:
     stop_seconds: float = 2.5
     death_signal: signal.Signals = signal.SIGKILL
     pass_fds: tuple[int, ...] = ()
+    niceness: int = 0
+    final_code: int | None = None  # the exit code by which it says that starting it again would do harm
     restarted: Callable[[], Awaitable[None]] | None = None  # awaited after it serves again
 
 
@@ -49,6 +53,11 @@ class Running:
     async def spawn(self) -> None:
         """Start the process, in a process group of its own, and tied to our life."""
         part = self.part
+
+        def prepare() -> None:
+            die_with_parent(part.death_signal)
+            own_group(part.niceness)
+
         with self._state.log_path(part.name).open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *part.command,
@@ -56,9 +65,8 @@ class Running:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
                 pass_fds=part.pass_fds,
-                preexec_fn=lambda: die_with_parent(part.death_signal),
+                preexec_fn=prepare,
             )
 
     async def until_ready(self) -> None:
@@ -96,6 +104,14 @@ class Running:
                 await asyncio.wait_for(process.wait(), self.part.stop_seconds)
         self.signal_group(signal.SIGKILL)
         await process.wait()
+        await self._until_group_is_gone(process.pid)
+
+    async def _until_group_is_gone(self, group: int) -> None:
+        deadline = time.monotonic() + GROUP_SECONDS
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(group, 0)
+                await asyncio.sleep(0.01)
 
 
 class Supervisor:
@@ -121,9 +137,18 @@ class Supervisor:
         if name in self._running:
             self._running[name].signal_group(signal.SIGKILL)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether what ends from now on is meant to."""
+        return self._stopping
+
+    def stop_restarting(self) -> None:
+        """Let whatever dies from now on be dead, without a word."""
+        self._stopping = True
+
     async def stop(self, *waves: Iterable[str]) -> None:
         """Stop the parts wave by wave, those of one wave together; whatever is in no wave comes last."""
-        self._stopping = True
+        self.stop_restarting()
         named = [list(wave) for wave in waves]
         rest = set(self._running).difference(*named)
         for wave in [*named, rest]:
@@ -137,11 +162,14 @@ class Supervisor:
             assert running.process is not None, "spawned first"
             code = await running.process.wait()
             running.signal_group(signal.SIGKILL)  # what it had started
-            if failures >= FAILURES:
-                self._fail(f"{part.name} died {failures} times in a row: {self._state.log_tail(part.name)}")
+            if code == part.final_code or failures >= FAILURES:
+                times = f" {failures} times in a row" if failures else ""
+                self._fail(f"{part.name} died{times} ({_cause(code)}): {self._state.log_tail(part.name)}")
+                return
+            await asyncio.sleep(min(FIRST_BACKOFF * 2**failures, LONGEST_BACKOFF))
+            if self._stopping:  # asked after the pause: one signal may have reached the part before it reached us
                 return
             self._say(f"{part.name} died ({_cause(code)}); starting it again")
-            await asyncio.sleep(min(FIRST_BACKOFF * 2**failures, LONGEST_BACKOFF))
             try:
                 await running.spawn()
                 self._note_pids()

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from local import emulated, parts, postgres, probes, template
+from local.children import die_with_parent, own_group
 from local.edge import listening_socket
 from local.parts import Addresses
 from local.settings import Settings, inherited
@@ -166,7 +167,11 @@ class System:
         """Run one command of the matching service as the owner of the tables, to its end."""
         with self._state.log_path(command).open("ab") as log:
             job = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "matching_service", command, *words, env=dict(self._owner), stdout=log, stderr=log
+                *(sys.executable, "-m", "matching_service", command, *words),
+                env=dict(self._owner),
+                stdout=log,
+                stderr=log,
+                preexec_fn=_of_its_own,
             )
         self._jobs.add(job)
         try:
@@ -184,7 +189,13 @@ class System:
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.supervisor.is_stopping:
+            self._say(str(error))
 
     @asynccontextmanager
     async def _step(self, doing: str) -> AsyncIterator[None]:
@@ -192,3 +203,9 @@ class System:
         self._say(f"{doing} …")
         yield
         self._say(f"{doing}: {time.monotonic() - began:.1f} s")
+
+
+def _of_its_own() -> None:
+    """Keep a terminal's Ctrl-C from a job: it is ours to stop it."""
+    die_with_parent()
+    own_group(0)

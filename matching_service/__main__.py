@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exchange import settings
 from matching_service import bootstrap, logs
-from matching_service.database import LOADING, opened
+from matching_service.database import LOADING, opened, rows
 from matching_service.publisher import Publisher, publish_again
 from matching_service.service import CellStopped, Service
 
@@ -64,6 +64,7 @@ def publish(loaded: settings.Service) -> int:
     parent = os.getppid()
     client = boto3.client("kinesis")
     with opened(loaded.database_url, loaded.database_password, f"publisher/{loaded.cell}", LOADING) as connection:
+        rows(connection, "SET synchronous_commit = off")  # a position lost is a batch published twice
         publisher = Publisher(connection, client, loaded.executions_stream, loaded.cell)
         publisher.run(lambda: os.getppid() == parent)
     return 0

@@ -13,7 +13,7 @@ EXTERNAL = "external"
 class Balance:
     """What an account has of one asset, in its units; `noted` is the sequence at which a batch last noted its change.
 
-    A slotted class and no msgspec Struct like an order: it is written far more often than made (9 ns a write, not 35).
+    A slotted class and no msgspec Struct like an order: it is mostly written, and a write is 9 ns instead of 35.
     """
 
     account_id: str

@@ -29,6 +29,15 @@ class Tables(Struct):
     market: Callable[[str], Market]
 
 
+def prepared(connection: Connection) -> Connection:
+    """Prepare the one look-up that every new order needs."""
+    rows(
+        connection,
+        "PREPARE known_orders(text[]) AS SELECT order_id, first_sequence FROM orders WHERE order_id = ANY($1)",
+    )
+    return connection
+
+
 def order_answer(cell: int, order: OrderRecord, events: list[Event], market: Market) -> Answer:
     """Answer a `PlaceOrder` just applied."""
     if order.status is OrderStatus.REJECTED:
@@ -82,12 +91,7 @@ def known_sequences(tables: Tables, searched: list[Command]) -> dict[str, int]:
     order_ids = [command.order_id for command in searched if isinstance(command, PlaceOrder)]
     transfers = [command for command in searched if isinstance(command, Transfer)]
     if not transfers:
-        found = rows(
-            tables.connection,
-            "SELECT order_id, first_sequence FROM orders WHERE order_id = ANY(%s::text[])",
-            (f"{{{','.join(order_ids)}}}",),
-        )
-        return dict(found)
+        return dict(rows(tables.connection, "EXECUTE known_orders(%s)", (f"{{{','.join(order_ids)}}}",)))
     found = rows(
         tables.connection,
         "SELECT order_id, first_sequence FROM orders WHERE order_id = ANY(%s)"

@@ -39,7 +39,7 @@ class Order(Struct, gc=False, eq=False):
     `hold_per_lot` units of what it spends stay held for every lot that remains. `remaining_lots` counts down from
     the quantity, from 0 where none was given. `ended` is set before an order leaves its book, and one that has left
     never comes back. An order is not tracked by the collector of cycles, so it must not refer to what refers to it;
-    it is a Struct since it is made more often than written (made in 120 ns, not 500).
+    it is a Struct since it is made about as often as written (made in 110 ns, not 400; written in 35, not 9).
     """
 
     placed: PlaceOrder
@@ -105,7 +105,7 @@ class Level(Struct, gc=False, eq=False):
     """The orders at one price, oldest first.
 
     One that has left stays behind as a husk, known by its `ended`, until there are more husks than orders: leaving
-    costs the same wherever an order stands, and there are no links to write (a chain cost 1.5 times as much).
+    costs the same wherever an order stands, and orders need not refer to their neighbours.
     `first` is the place of the oldest one that rests.
     """
 
@@ -181,7 +181,7 @@ class Book:
     def add(self, order: Order) -> None:
         """Rest `order` behind all others at its price."""
         key = order.key
-        side = self.bids if order.placed.side is BUY else self.asks
+        side = self.bids if key > 0 else self.asks
         level = side.levels.get(key)
         if level is None:
             side.levels[key] = Level([order])
@@ -193,7 +193,7 @@ class Book:
         """Take an order that has just ended out of the book."""
         assert order.ended is not None
         key = order.key
-        side = self.bids if order.placed.side is BUY else self.asks
+        side = self.bids if key > 0 else self.asks
         level = side.levels[key]
         orders = level.orders
         husks = level.husks + 1

@@ -18,7 +18,7 @@ from matching_service.engine import Engine
 from matching_service.projections import DEEP, SHALLOW, MarketProjection, Projections
 from matching_service.redis_writer import RedisWriter
 
-WRITE_EVERY_S = 0.05
+WRITE_EVERY_S = 0.1
 DEEP_EVERY_S = 0.15
 IDLE_EVERY_S = 1.0
 """An unchanged market is written this often: its day moves on, and a flushed Redis is noticed."""
@@ -58,7 +58,7 @@ class Display:
         self.is_reachable = True
 
     async def run(self, endpoint: str, certificate: str) -> None:
-        """Load the past, then write what changed every 50 ms until canceled."""
+        """Load the past, then write what changed every 100 ms until canceled."""
         loop = asyncio.get_running_loop()
         await self._attempt(loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate))
         filling = asyncio.create_task(self._fill())

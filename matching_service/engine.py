@@ -17,7 +17,7 @@ from exchange.commands import (
     Transfer,
 )
 from exchange.events import Event, TimeAdvanced
-from exchange.markets import Market
+from exchange.markets import Asset, Market
 from exchange.orders import OrderRecord, PlaceOrder
 from matching_service import administration, snapshot, trading
 from matching_service.snapshot import Snapshot
@@ -101,6 +101,10 @@ class Engine:
         """Return the order that was entered or canceled last, as it stands."""
         assert self._state.subject is not None
         return self._state.subject.record()
+
+    def asset(self, name: str) -> Asset:
+        """Return an asset that exists."""
+        return self._state.assets[name].asset
 
     def market(self, symbol: str) -> Market:
         """Return a market that exists."""

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import logging
 import ssl
-from typing import Protocol
+from typing import Protocol, cast
 
 from exchange import wire
 
@@ -42,8 +42,7 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the `Hello`."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         if len(self.sessions) >= MAX_CONNECTIONS:
             self.cut_off("too many connections")
             return

@@ -21,11 +21,12 @@ from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event
 from exchange.orders import PlaceOrder
 from exchange.wire import Answer
-from matching_service import answers, journal, tables
+from matching_service import answers, journal
 from matching_service.answers import Tables
 from matching_service.engine import Copy, Engine, Refusal
 from matching_service.journal import Batch, Writer
 from matching_service.lease import Leadership
+from matching_service.tables import RowWriter
 
 GIVE_UP_S = 2.0
 
@@ -111,7 +112,8 @@ class Leader:
         self.leadership = leadership
         self.chain = chain
         self.writer = writer
-        self.tables = Tables(reader, engine.cell, engine.market)
+        self.row_writer = RowWriter(engine.market, engine.asset)
+        self.tables = Tables(answers.prepared(reader), engine.cell, engine.market)
         self.batch_commands, self.queue_commands = limits
         self.committed = committed
         self.poisoned = poisoned
@@ -273,7 +275,7 @@ class Leader:
         matched.ready.append((ticket, answer))
 
     def _batch(self, journaled: list[Journaled], events: list[list[Event]]) -> Batch:
-        rows = tables.rows_of(journaled, events, self.engine.take_changes())
+        rows = self.row_writer.rows_of(journaled, events, self.engine.take_changes())
         batch = journal.batch_of(self.engine.cell, self.leadership.epoch, self.chain, journaled, events, rows)
         self.chain = batch.chain
         return batch

@@ -34,9 +34,10 @@ from matching_service.journal import JournalRow
 POSITION = "executions"
 DOCUMENTS_FROM = "executions_documents_from"
 TIMELINE = 1
-ROWS_A_TURN = 200
+ROWS_A_TURN = 400
 MOST_RECORDS, MOST_BYTES = 500, 4_000_000
-IDLE_S = 0.1
+PACE_S = 0.25
+"""Between turns that found less than they may take: a call costs the same for one record as for a hundred."""
 PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 """How long a turn waits after each refusal before it puts what was refused again."""
 LONGEST_PAUSE_S = 5.0
@@ -99,8 +100,8 @@ class Publisher:
                 pause = min(2 * pause, LONGEST_PAUSE_S)
                 continue
             pause = PAUSES_S[0]
-            if not published:
-                time.sleep(IDLE_S)
+            if published < ROWS_A_TURN:
+                time.sleep(PACE_S)
 
     def turn(self) -> int | None:
         """Publish what follows the position and move it; return how many batches, None when the stream failed."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from exchange.commands import CreateApiKey, Transfer
 from exchange.errors import DETAIL_OF_CODE
 from exchange.markets import Asset, Market
-from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention
+from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, TimeInForce
 from matching_service.accounts import FEES, Account, Accounts, Balance, Trader
 from matching_service.book import BUY, EAGEREST, Book, Order
 from matching_service.memory import RecentIds, RequestIds
 
-# An attribute of an enum class costs 20 ns more than a name of this module.
+# A name of this module costs 14 ns, an attribute of an enum class 40.
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
+IOC, FOK = TimeInForce.IOC, TimeInForce.FOK
 CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
 
 
@@ -89,8 +90,11 @@ class Changes:
 
 
 class State:
-    """The state of one cell: `orders` are the open ones by id, what is named `changed_…` counts from `batch_start`,
-    `subject` the order that was entered or canceled last."""
+    """The state of one cell.
+
+    `orders` are the open ones by id, `subject` is the order that was entered or canceled last, and what is named
+    `changed_…` is what has changed since the sequence `batch_start`, each once.
+    """
 
     __slots__ = (
         "accounts",
@@ -154,9 +158,9 @@ class State:
         return changes
 
     def note(self, balance: Balance) -> None:
-        """Count `balance` among what this batch changed.
+        """Count `balance`, which must not be `noted` since `batch_start`, among what this batch changed.
 
-        Asked for only where `balance.noted < batch_start`: that costs 30 ns, an ordered set 100 ns.
+        Asking for that where a balance changes, instead of keeping ordered sets, is 8 % of the engine's rate.
         """
         balance.noted = self.sequence
         self.changed_balances.append(balance)
@@ -181,9 +185,14 @@ class State:
         price_ticks, lots = placed.price_ticks, placed.quantity_lots
         if price_ticks is None:
             assert placed.type is MARKET
+            assert placed.time_in_force in (IOC, FOK)
+            assert (lots is None) is not (placed.quote_quantity is None)
+            assert lots is not None or placed.side is BUY
             key, hold_per_lot = EAGEREST, 0 if placed.side is BUY else market.base_units_per_lot
         else:
             assert placed.type is LIMIT
+            assert lots
+            assert price_ticks > 0
             if placed.side is BUY:
                 key, hold_per_lot = price_ticks, price_ticks * market.quote_units_per_tick_lot
             else:

@@ -4,14 +4,14 @@ Ready-made text is what makes a batch cheap: psycopg2 takes several times longer
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from exchange import amounts
 from exchange.commands import Journaled, fingerprint
 from exchange.events import Event, Trade, Transferred
-from exchange.markets import RATE_DECIMALS, Market
+from exchange.markets import RATE_DECIMALS, Asset, Market
 from exchange.orders import Side
 from matching_service.accounts import Account, Balance
 from matching_service.book import Order
@@ -30,61 +30,118 @@ class TableRows(Struct, frozen=True):
     administration: str | None
 
 
-def rows_of(journaled: list[Journaled], batch_events: list[list[Event]], changes: Changes) -> TableRows:
-    """Return every row that a batch writes beside the journal's."""
-    first_sequence = journaled[0].sequence
-    entered = [order for order in changes.orders if order.first_sequence >= first_sequence]
-    changed = [order for order in changes.orders if order.first_sequence < first_sequence]
-    return TableRows(
-        entered_orders=_array(map(entered_row, entered)),
-        changed_orders=_array(map(changed_row, changed)),
-        trades=_array(_trade_rows(journaled, batch_events)),
-        balances=_array(map(balance_row, changes.balances)),
-        administration=_administration(journaled, batch_events, changes),
+class Scale(Struct, frozen=True):
+    """How the integers of one market are written as exact decimals: a factor, and the exponent behind it."""
+
+    base: str
+    quote: str
+    tick_step: int
+    price: str
+    lot_step: int
+    quantity: str
+    base_per_lot: int
+    base_units: str
+    quote_units: str
+
+
+def scale_of(market: Market) -> Scale:
+    """Return the scale of a market, whose steps and assets never change."""
+    return Scale(
+        base=market.base,
+        quote=market.quote,
+        tick_step=market.tick_step,
+        price=f"e-{market.price_decimals}",
+        lot_step=market.lot_step,
+        quantity=f"e-{market.quantity_decimals}",
+        base_per_lot=market.base_units_per_lot,
+        base_units=f"e-{market.base_decimals}",
+        quote_units=f"e-{market.quote_decimals}",
     )
 
 
-def entered_row(order: Order) -> str:
-    """Return the whole row of an order that this batch entered, as `new_order`."""
-    placed = order.placed
-    return (
-        f"{placed.order_id},{placed.account_id},{placed.client_order_id},{placed.symbol},{placed.side},{placed.type},"
-        f"{_or_null(placed.quantity_lots)},{_or_null(placed.quote_quantity)},{_or_null(placed.price_ticks)},"
-        f"{_or_null(placed.stop_price_ticks)},{_or_null(placed.trailing_delta_ticks)},{placed.time_in_force},"
-        f"{_or_null(placed.expire_time)},{placed.post_only},{_or_null(placed.display_lots)},"
-        f"{placed.self_trade_prevention},{_or_null(placed.queue_deadline_ms)},{fingerprint(placed).hex()},"
-        f"{order.status},{order.filled_lots},{_remaining(order)},{order.filled_quote},{_fees(order)},"
-        f"{order.reason or ''},{order.first_sequence},{order.priority_sequence},{order.sequence},"
-        f"{order.created_time},{order.updated_time}"
-    )
+class RowWriter:
+    """Writes the rows of the batches of one engine."""
 
+    def __init__(self, market: Callable[[str], Market], asset: Callable[[str], Asset]) -> None:
+        self.market = market
+        self.asset = asset
+        self.scales: dict[str, Scale] = {}
+        self.units: dict[str, str] = {}
 
-def changed_row(order: Order) -> str:
-    """Return what can change of an order that an earlier batch entered, as `changed_order`."""
-    placed = order.placed
-    return (
-        f"{placed.order_id},{placed.symbol},{order.status},{order.filled_lots},{_remaining(order)},"
-        f"{order.filled_quote},{_fees(order)},{order.reason or ''},{order.priority_sequence},"
-        f"{order.sequence},{order.updated_time}"
-    )
+    def rows_of(self, journaled: list[Journaled], batch_events: list[list[Event]], changes: Changes) -> TableRows:
+        """Return every row that a batch writes beside the journal's."""
+        first_sequence = journaled[0].sequence
+        entered = [order for order in changes.orders if order.first_sequence >= first_sequence]
+        changed = [order for order in changes.orders if order.first_sequence < first_sequence]
+        return TableRows(
+            entered_orders=_array(map(self._entered, entered)),
+            changed_orders=_array(map(self._changed, changed)),
+            trades=_array(self._trades(journaled, batch_events)),
+            balances=_array(map(self._balance, changes.balances)),
+            administration=_administration(journaled, batch_events, changes, self.asset),
+        )
 
+    def _entered(self, order: Order) -> str:
+        """Return the whole row of an order that this batch entered, as `new_order`."""
+        placed = order.placed
+        scale = self._scale(placed.symbol)
+        tick, price, lot, quantity = scale.tick_step, scale.price, scale.lot_step, scale.quantity
+        return (
+            f"{placed.order_id},{placed.account_id},{placed.client_order_id},{placed.symbol},{placed.side},"
+            f"{placed.type},{_scaled(placed.quantity_lots, lot, quantity)},"
+            f"{_scaled(placed.quote_quantity, 1, scale.quote_units)},{_scaled(placed.price_ticks, tick, price)},"
+            f"{_scaled(placed.stop_price_ticks, tick, price)},{_scaled(placed.trailing_delta_ticks, tick, price)},"
+            f"{placed.time_in_force},{_or_null(placed.expire_time)},{placed.post_only},"
+            f"{_scaled(placed.display_lots, lot, quantity)},{placed.self_trade_prevention},"
+            f"{_or_null(placed.queue_deadline_ms)},{fingerprint(placed).hex()},{_progress(order, scale)},"
+            f"{order.reason or ''},{order.first_sequence},{order.priority_sequence},{order.sequence},"
+            f"{order.created_time},{order.updated_time}"
+        )
 
-def balance_row(balance: Balance) -> str:
-    """Return a balance as `changed_balance`."""
-    return f"{balance.account_id},{balance.asset},{balance.available},{balance.held}"
+    def _changed(self, order: Order) -> str:
+        """Return what can change of an order that an earlier batch entered, as `changed_order`."""
+        placed = order.placed
+        return (
+            f"{placed.order_id},{_progress(order, self._scale(placed.symbol))},{order.reason or ''},"
+            f"{order.priority_sequence},{order.sequence},{order.updated_time}"
+        )
+
+    def _balance(self, balance: Balance) -> str:
+        """Return a balance as `changed_balance`."""
+        units = self.units.get(balance.asset)
+        if units is None:
+            units = self.units[balance.asset] = f"e-{self.asset(balance.asset).decimals}"
+        return f"{balance.account_id},{balance.asset},{balance.available}{units},{balance.held}{units}"
+
+    def _trades(self, journaled: list[Journaled], batch_events: list[list[Event]]) -> Iterable[str]:
+        for entry, events in zip(journaled, batch_events, strict=True):
+            if len(events) < 2:
+                continue
+            for index, event in enumerate(events, 1):
+                if type(event) is Trade:
+                    yield _trade(entry, index, event, self._scale(event.symbol))
+
+    def _scale(self, symbol: str) -> Scale:
+        scale = self.scales.get(symbol)
+        if scale is None:
+            scale = self.scales[symbol] = scale_of(self.market(symbol))
+        return scale
 
 
 def _or_null(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _remaining(order: Order) -> str:
-    return "" if order.placed.quantity_lots is None else str(order.remaining_lots)
+def _scaled(number: int | None, step: int, exponent: str) -> str:
+    return "" if number is None else f"{number * step}{exponent}"
 
 
-def _fees(order: Order) -> str:
-    """Return fee_base and fee_quote: a fee is charged in the asset received."""
-    return f"{order.fee},0" if order.placed.side is Side.BUY else f"0,{order.fee}"
+def _progress(order: Order, scale: Scale) -> str:
+    """Return what was filled and what remains; a fee is charged in the asset received."""
+    lot, quantity, base, quote = scale.lot_step, scale.quantity, scale.base_units, scale.quote_units
+    remaining = "" if order.placed.quantity_lots is None else f"{order.remaining_lots * lot}{quantity}"
+    fees = f"{order.fee}{base},0{quote}" if order.placed.side is Side.BUY else f"0{base},{order.fee}{quote}"
+    return f"{order.status},{order.filled_lots * lot}{quantity},{remaining},{order.filled_quote}{quote},{fees}"
 
 
 def _array(composites: Iterable[str]) -> str:
@@ -93,27 +150,27 @@ def _array(composites: Iterable[str]) -> str:
     return f'{{"({joined})"}}' if joined else "{}"
 
 
-def _trade_rows(journaled: list[Journaled], batch_events: list[list[Event]]) -> Iterable[str]:
-    for entry, events in zip(journaled, batch_events, strict=True):
-        if len(events) < 2:
-            continue
-        for index, event in enumerate(events, 1):
-            if type(event) is Trade:
-                yield _trade_row(entry, index, event)
-
-
-def _trade_row(entry: Journaled, index: int, trade: Trade) -> str:
+def _trade(entry: Journaled, index: int, trade: Trade, scale: Scale) -> str:
+    """Return a trade as `new_trade`."""
+    base, quote = scale.base_units, scale.quote_units
+    maker_fee, taker_fee = (quote, base) if trade.taker_side is Side.BUY else (base, quote)
     return (
-        f"{entry.sequence},{index},{entry.time},{trade.symbol},{trade.taker_side},"
+        f"{entry.sequence},{index},{entry.time},{trade.symbol},{scale.base},{scale.quote},{trade.taker_side},"
         f"{trade.maker_order_id},{trade.maker_account_id},{trade.taker_order_id},{trade.taker_account_id},"
-        f"{trade.price_ticks},{trade.quantity_lots},{trade.quote},{trade.maker_fee},{trade.taker_fee},"
-        f"{trade.maker_base_available + trade.maker_base_held},{trade.maker_quote_available + trade.maker_quote_held},"
-        f"{trade.taker_base_available + trade.taker_base_held},{trade.taker_quote_available + trade.taker_quote_held},"
-        f"{trade.fees_base_available},{trade.fees_quote_available}"
+        f"{trade.price_ticks * scale.tick_step}{scale.price},{trade.quantity_lots * scale.base_per_lot}{base},"
+        f"{trade.quote}{quote},{trade.quantity_lots * scale.lot_step}{scale.quantity},"
+        f"{trade.maker_fee}{maker_fee},{trade.taker_fee}{taker_fee},"
+        f"{trade.maker_base_available + trade.maker_base_held}{base},"
+        f"{trade.maker_quote_available + trade.maker_quote_held}{quote},"
+        f"{trade.taker_base_available + trade.taker_base_held}{base},"
+        f"{trade.taker_quote_available + trade.taker_quote_held}{quote},"
+        f"{trade.fees_base_available}{base},{trade.fees_quote_available}{quote}"
     )
 
 
-def _administration(journaled: list[Journaled], batch_events: list[list[Event]], changes: Changes) -> str | None:
+def _administration(
+    journaled: list[Journaled], batch_events: list[list[Event]], changes: Changes, asset: Callable[[str], Asset]
+) -> str | None:
     if not (changes.assets or changes.accounts or changes.api_keys or changes.markets or changes.transfers):
         return None
     rows = {
@@ -129,7 +186,9 @@ def _administration(journaled: list[Journaled], batch_events: list[list[Event]],
         "api_keys": [_api_key_row(api_key) for api_key in changes.api_keys],
         "markets": [market_row(live.settings, live.created_sequence) for live in changes.markets],
         "transfers": [_transfer_row(entry) for entry in changes.transfers],
-        "transferred": [_transferred_row(*found) for found in _transferred(journaled, batch_events)],
+        "transferred": [
+            _transferred_row(*found, asset(found[3].asset).decimals) for found in _transferred(journaled, batch_events)
+        ],
     }
     return json.dumps(rows)
 
@@ -194,7 +253,7 @@ def _transferred(
                 yield entry.sequence, index, entry.time, event
 
 
-def _transferred_row(sequence: int, index: int, time: int, event: Transferred) -> Row:
+def _transferred_row(sequence: int, index: int, time: int, event: Transferred, decimals: int) -> Row:
     return {
         "sequence": sequence,
         "index": index,
@@ -202,8 +261,8 @@ def _transferred_row(sequence: int, index: int, time: int, event: Transferred) -
         "kind": event.kind,
         "account_id": event.account_id,
         "asset": event.asset,
-        "amount": event.amount,
+        "amount": amounts.text(event.amount, decimals),
         "reference": event.reference,
-        "total": event.available + event.held,
-        "external_total": event.external_available,
+        "total": amounts.text(event.available + event.held, decimals),
+        "external_total": amounts.text(event.external_available, decimals),
     }

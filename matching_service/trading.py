@@ -9,14 +9,14 @@ from exchange.orders import OrderStatus, PlaceOrder, TimeInForce
 from matching_service.accounts import Balance
 from matching_service.book import BUY, DONE, NO_MATCH, OWN_ORDER, TOO_MANY, Ending, Fill, Order
 from matching_service.settlement import settle
-from matching_service.state import MARKET, NOT_FOUND, Copy, LiveMarket, Refusal, State
+from matching_service.state import FOK, IOC, MARKET, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
 """The open orders that an account may have in a market."""
 UNKNOWN_MARKET = Refusal("request.invalid", "There is no such market.", "symbol")
-# An attribute of an enum class costs 20 ns more than a name of this module.
+# A name of this module costs 14 ns, an attribute of an enum class 40.
 OPEN, HALTED = MarketStatus.OPEN, MarketStatus.HALTED
-GTC, IOC, FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
+GTC = TimeInForce.GTC
 FILLED, CANCELED, REJECTED = OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED
 
 
@@ -115,7 +115,7 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
     if command.request_id:
         state.request_ids.sequences[command.request_id] = state.sequence
     order = state.orders.get(command.order_id)
-    if order is None or order.placed.account_id != command.account_id:
+    if order is None or order.trader.account_id != command.account_id:
         return [refused("order.not_cancelable")]
     market = state.markets[order.placed.symbol]
     if market.settings.status is HALTED:
@@ -124,9 +124,14 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
 
 
 def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
-    """Cancel the account's open orders of one market and side, or of all; a halted market keeps its own."""
+    """Cancel the account's open orders of one market and side, or of all; a halted market keeps its own.
+
+    Naming a halted market is refused: an answer of none would read as if none were open.
+    """
     state.remember(command.request_id)
     markets = state.markets.values() if command.symbol is None else [state.markets[command.symbol]]
+    if command.symbol is not None and state.markets[command.symbol].settings.status is HALTED:
+        return [refused("order.market_closed")]
     found: list[tuple[int, LiveMarket, Order]] = []
     for market in markets:
         trader = market.traders.get(command.account_id)
@@ -190,6 +195,7 @@ def _reason(placed: PlaceOrder, ending: Ending) -> str:
         return "self_trade"
     if ending is TOO_MANY or placed.type is MARKET:
         return "insufficient_liquidity"
+    assert placed.time_in_force is IOC
     return "ioc_remainder"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import structs
 
 from exchange.commands import Command, CreateAccount, CreateAsset, CreateMarket, Transfer
-from exchange.events import CommandRefused, Event
+from exchange.events import CommandRefused, Event, OrderAccepted, OrderCanceled, OrderRejected
 from exchange.markets import Market, MarketStatus
 from exchange.orders import OrderType, PlaceOrder, Side, TimeInForce
 from matching_service.engine import Copy, Engine, Refusal
@@ -116,3 +116,41 @@ def row(event: Event) -> tuple[Any, ...]:
 def rows(events: list[Event]) -> list[tuple[Any, ...]]:
     """Events as rows."""
     return [row(event) for event in events]
+
+
+def accepted(
+    order_id: str, account: str, side: Side, price: int | None, resting: int, available: int, held: int
+) -> OrderAccepted:
+    """An order was taken."""
+    return OrderAccepted(order_id, account, SYMBOL, side, price, resting, available, held)
+
+
+def rejected(order_id: str, account: str, code: str) -> OrderRejected:
+    """An order was refused."""
+    return OrderRejected(order_id, account, SYMBOL, code)
+
+
+def canceled(
+    order_id: str,
+    account: str,
+    side: Side,
+    price: int | None,
+    remaining: int | None,
+    rested: int,
+    reason: str,
+    balance: tuple[int, int],
+) -> OrderCanceled:
+    """An order was canceled; `balance` is available and held."""
+    return OrderCanceled(order_id, account, SYMBOL, side, price, remaining, rested, reason, *balance)
+
+
+def kinds(events: list[Event]) -> list[str]:
+    """The names of the events."""
+    return [type(event).__name__ for event in events]
+
+
+def reason_of(events: list[Event]) -> str:
+    """Why the order of these events was canceled."""
+    last = events[-1]
+    assert isinstance(last, OrderCanceled)
+    return last.reason

@@ -271,7 +271,7 @@ class Naive:
 
     def cancel_all(self, command: CancelOrders) -> list[Row]:
         if self.market.status == "halted":
-            return []
+            return [] if command.symbol is None else [("CommandRefused", "order.market_closed")]
         return [
             self.end(order, "user", order.left or 0)
             for order in self.resting()

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from exchange.commands import Command
 from exchange.stores.database import Database
 from tests.alb import Reply
 from tests.edge import Edge, edge
+from tests.serving import submitted
 
 ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100.00", "quantity": "1"}
 ORDER_ID = "1-" + "a" * 26
@@ -35,9 +37,11 @@ class Case:
 
 
 @contextmanager
-def unchanged_floor() -> Iterator[Edge]:
-    """Start everything, and see at the end that no command reached the journal."""
+def unchanged_floor(*commands: Command) -> Iterator[Edge]:
+    """Start everything, apply `commands`, and see at the end that no other reached the journal."""
     with edge(SEARCH_URL="http://127.0.0.1:9") as made:
+        if commands:
+            submitted(made.engine, *commands)
         journal = Database(made.database_url)
         committed = "SELECT last_sequence FROM fence"
         before = journal.rows(committed)

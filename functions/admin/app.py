@@ -1,5 +1,6 @@
 """Administration over HTTP: parse, call, answer; everything it changes goes through the engine."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,7 @@ from exchange.requests_admin import (
     AccountForm,
     AccountStatusForm,
     AssetForm,
+    EmptyForm,
     MarketChangeForm,
     MarketForm,
     TransferForm,
@@ -39,6 +41,8 @@ from exchange.requests_admin import (
     transfer,
 )
 from exchange.settings import Edge, load
+from exchange.stores.accounts import account_status
+from exchange.stores.history import INTERVALS_S
 from exchange.symbols import ACCOUNT_ID, API_KEY, SYMBOL
 from exchange.times import time_text
 from exchange.wire import Answer
@@ -106,6 +110,7 @@ def change_account(account_id: str) -> Response[str]:
     _admin()
     _check_account(account_id)
     form_of(AccountStatusForm, json_of(app.received))
+    _check_existing(account_id)
     raise not_built()
 
 
@@ -183,10 +188,9 @@ def patch_market(symbol: str) -> Response[str]:
 @app.post("/v1/admin/halt")
 @app.post("/v1/admin/resume")
 def halt_or_resume() -> Response[str]:
-    """Refuse what is not built yet."""
+    """Refuse what is not built yet, after what is malformed."""
     _admin()
-    if app.received.body:
-        json_of(app.received)
+    _check_empty()
     raise not_built()
 
 
@@ -195,8 +199,8 @@ def cancel_all(account_id: str) -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
     _admin()
     _check_account(account_id)
-    if app.received.body:
-        json_of(app.received)
+    _check_empty()
+    _check_existing(account_id)
     raise not_built()
 
 
@@ -215,23 +219,28 @@ def search_trades() -> Response[str]:
 @app.get("/v1/admin/search/events")
 def search_events() -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
-    _reader(*FILTERS, "limit", "cursor")
+    _check_search()
     raise not_built()
 
 
 @app.get("/v1/admin/reports/<report>")
 def show_report(report: str) -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
-    _reader("symbol", "interval", "from", "to")
+    query = _reader("symbol", "interval", "from", "to")
     if report not in REPORTS:
-        raise Rejected("resource.not_found", "There is no such report.")
+        raise Rejected("request.not_found", "There is no such report.")
+    _check_symbol(query)
+    pages.choice_of(query, "interval", tuple(INTERVALS_S))
+    first, last = pages.time_of(query, "from"), pages.time_of(query, "to")
+    if first is not None and last is not None and first > last:
+        raise pages.bad_query("to", "must not be before from")
     raise not_built()
 
 
 @app.get("/v1/admin/alerts")
 def list_alerts() -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
-    _reader("limit", "cursor")
+    _check_search()
     raise not_built()
 
 
@@ -286,15 +295,42 @@ def _searched(name: str) -> Response[str]:
     query = dict(_reader(*FILTERS, "limit", "cursor"))
     limit, cursor = pages.limit_of(query), query.pop("cursor", None)
     query.pop("limit", None)
-    symbol = query.get("symbol")
-    if symbol is not None and not (SYMBOL.fullmatch(symbol) and clients().markets.known(symbol)):
-        raise pages.bad_query("symbol", "must be that of a market")
+    _check_symbol(query)
     if not clients().settings.search_url:
         raise Unavailable("There is no search index.", execution="none")
     from exchange import search
 
     found = getattr(search, name)(search_client(), query, limit, cursor)
     return answered({"data": found.documents, "next_cursor": found.next_cursor})
+
+
+def _check_search() -> None:
+    """Check a search that is not built yet; there is no cursor that it could have given."""
+    from exchange import search
+
+    query = dict(_reader(*FILTERS, "limit", "cursor"))
+    pages.limit_of(query)
+    query.pop("limit", None)
+    if "cursor" in query:
+        raise pages.bad_query("cursor", "is none of this list")
+    _check_symbol(query)
+    search.check_filters(query)
+
+
+def _check_symbol(query: Mapping[str, str]) -> None:
+    symbol = query.get("symbol")
+    if symbol is not None and not (SYMBOL.fullmatch(symbol) and clients().markets.known(symbol)):
+        raise pages.bad_query("symbol", "must be that of a market")
+
+
+def _check_empty() -> None:
+    if app.received.body:
+        form_of(EmptyForm, json_of(app.received))
+
+
+def _check_existing(account_id: str) -> None:
+    if account_status(clients().database, clients().settings.cell, account_id) is None:
+        raise no_account()
 
 
 def _check_account(account_id: str) -> None:

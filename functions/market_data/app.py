@@ -17,7 +17,7 @@ from exchange.settings import Edge, load
 from exchange.stores.database import DatabaseAway
 from exchange.stores.history import INTERVALS_S, MICROSECONDS
 from exchange.symbols import SYMBOL
-from exchange.times import parse_time, time_text
+from exchange.times import time_text
 
 FIRST_PAGE = (2**63 - 1,)
 DEFAULT_DEPTH = 50
@@ -170,12 +170,8 @@ def _query(*names: str) -> Any:
 
 
 def _time(query: Any, name: str, default_s: int) -> int:
-    if name not in query:
-        return default_s * MICROSECONDS
-    try:
-        return max(parse_time(query[name]), 0)
-    except (ValueError, OverflowError):
-        raise pages.bad_query(name, "must be an RFC 3339 time such as 2026-11-22T07:37:24.123456Z") from None
+    time_us = pages.time_of(query, name)
+    return default_s * MICROSECONDS if time_us is None else max(time_us, 0)
 
 
 def _check_symbol(symbol: str) -> None:

@@ -26,7 +26,11 @@ from exchange.requests_orders import (
     CancelAllAfterForm,
     OcoForm,
     Origin,
+    PlaceOrderForm,
     amend_form,
+    check_amendment,
+    check_order,
+    check_pair,
     order_form,
     place_order,
     unknown_symbol,
@@ -106,14 +110,9 @@ def place_batch() -> Response[str]:
 @app.post("/v1/orders/oco")
 def place_oco() -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
-    caller = gate().changer(app.received, cost=lambda: 2)
+    gate().changer(app.received, cost=lambda: 2)
     form = form_of(OcoForm, _body())
-    for index, leg in enumerate(form.orders):
-        try:
-            _command(leg, caller, index)
-        except Rejected as error:
-            fields = tuple((f"orders.{index}.{name}", rule) for name, rule in error.fields)
-            raise Rejected(error.code, error.detail, fields, error.status) from None
+    check_pair(*(_leg(value, index) for index, value in enumerate(form.orders)))
     raise not_built()
 
 
@@ -128,9 +127,13 @@ def cancel_all_after() -> Response[str]:
 @app.patch("/v1/orders/<order_id>")
 def amend(order_id: str) -> Response[str]:
     """Refuse what is not built yet, after what is malformed."""
-    gate().changer(app.received)
+    caller = gate().changer(app.received)
     _check_order_id(order_id)
-    amend_form(_body())
+    form = amend_form(_body())
+    record = _orders().by_id(caller.account_id, order_id)
+    if record is None:
+        raise _no_order()
+    check_amendment(form, record.placed, _market(record.placed.symbol))
     raise not_built()
 
 
@@ -265,18 +268,35 @@ def stream() -> Response[str]:
 
 
 def _body() -> Any:
-    pages.query_of(app.received.query)
+    if app.received.query:
+        pages.query_of(app.received.query)
     return json_of(app.received)
 
 
 def _command(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:
     arrived = _now()
+    form, market = _form(value, arrived)
+    origin = Origin(market.cell, caller.account_id, caller.signature, index, arrived)
+    return place_order(form, market, origin), market
+
+
+def _form(value: Any, arrived: int) -> tuple[PlaceOrderForm, Market]:
     form = order_form(value, arrived)
     market = clients().markets.known(form.symbol) if SYMBOL.fullmatch(form.symbol) else None
     if market is None:
         raise unknown_symbol(form.symbol)
-    origin = Origin(market.cell, caller.account_id, caller.signature, index, arrived)
-    return place_order(form, market, origin), market
+    return form, market
+
+
+def _leg(value: Any, index: int) -> PlaceOrderForm:
+    """Return one well-formed order of two; what is wrong with it is named by its place."""
+    try:
+        form, market = _form(value, _now())
+        check_order(form, market)
+    except Rejected as error:
+        fields = tuple((f"orders.{index}.{name}", rule) for name, rule in error.fields)
+        raise Rejected(error.code, error.detail, fields, error.status) from None
+    return form
 
 
 def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:

@@ -79,7 +79,7 @@ class Trader:
 
 
 @contextmanager
-def trading(credentials: Credentials, seed: int, names: tuple[str, ...]) -> Iterator[list[Trader]]:
+def trading(credentials: Credentials, seed: object, names: tuple[str, ...]) -> Iterator[list[Trader]]:
     """Run one trader an account for the length of the block, and wait for their last answers."""
     stopping = threading.Event()
     traders = [

@@ -109,6 +109,15 @@ def test_a_key_bound_to_addresses_serves_from_these_only(floor: Edge) -> None:
     assert account_of(floor, key, "192.0.2.7").body["code"] == "auth.forbidden"
 
 
+@pytest.mark.parametrize("allowed", ["::ffff:198.51.100.77", "::ffff:198.51.100.0/120"])
+def test_an_ipv4_address_written_as_ipv6_lets_its_owner_in(floor: Edge, allowed: str) -> None:
+    key = new_key(floor, scopes=["read"], ip_allow_list=[allowed])
+
+    assert account_of(floor, key, "198.51.100.77").status == 200
+    assert account_of(floor, key, "::ffff:198.51.100.77").status == 200
+    assert account_of(floor, key, "198.51.101.77").body["code"] == "auth.forbidden"
+
+
 def test_a_deleted_key_is_told_so_when_it_is_read_anew(floor: Edge) -> None:
     key = new_key(floor, scopes=["read"])
 

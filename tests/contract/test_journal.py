@@ -12,11 +12,12 @@ from psycopg2.extensions import cursor as Cursor
 
 from exchange.commands import CancelOrder, Command, CreateApiKey, DeleteApiKey, Journaled, Transfer
 from exchange.orders import Side
-from matching_service import journal, lease, replica, seed, tables
+from matching_service import journal, lease, replica, seed
 from matching_service.database import rows
 from matching_service.engine import Engine
 from matching_service.journal import GENESIS, Batch, Fenced, Writer
 from matching_service.lease import Candidate
+from matching_service.tables import RowWriter
 from tests.servers import postgres
 from tests.serving import limit
 
@@ -34,6 +35,7 @@ class Recorder:
         self.epoch = lease.take_over(self.connection, self.candidate).epoch
         rows(self.connection, "SELECT ensure_partitions(0)")
         self.engine = Engine(1)
+        self.rows = RowWriter(self.engine.market, self.engine.asset)
         self.chain = GENESIS
         self.time = itertools.count(TIME)
 
@@ -45,7 +47,7 @@ class Recorder:
             time = next(self.time)
             events.append(self.engine.apply(command, time))
             journaled.append(Journaled(self.engine.sequence, time, command))
-        written = tables.rows_of(journaled, events, self.engine.take_changes())
+        written = self.rows.rows_of(journaled, events, self.engine.take_changes())
         return journal.batch_of(1, self.epoch, self.chain, journaled, events, written)
 
     def commit(self, *commands: Command) -> Batch:

@@ -56,7 +56,8 @@ PUBLIC = [
 ]  # fmt: skip
 PAGED = [
     "/v1/orders", "/v1/fills", "/v1/ledger", "/v1/assets", "/v1/markets", "/v1/markets/BTC-USD/trades",
-    "/v1/markets/BTC-USD/candles", "/v1/admin/search/orders", "/v1/admin/search/trades",
+    "/v1/markets/BTC-USD/candles", "/v1/admin/search/orders", "/v1/admin/search/trades", "/v1/admin/search/events",
+    "/v1/admin/alerts",
 ]  # fmt: skip
 
 

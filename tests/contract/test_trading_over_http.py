@@ -239,6 +239,23 @@ def test_orders_are_canceled_by_market_and_side(floor: Edge) -> None:
     assert canceled({"side": "buy"}) == {"canceled": 0, "order_ids": []}
 
 
+def test_orders_of_a_halted_market_stay_and_a_cancel_that_names_it_is_refused(floor: Edge) -> None:
+    kept = place(floor, "alice").body["order"]["order_id"]
+    other = place(floor, "alice", symbol="ETH-USD", price="5.00").body["order"]["order_id"]
+    market = "/v1/admin/markets/BTC-USD"
+    assert floor.call("admin", "PATCH", market, {"status": "halted"}).status == 200
+
+    try:
+        named = floor.call("alice", "DELETE", "/v1/orders", query={"symbol": "BTC-USD"})
+        everywhere = floor.call("alice", "DELETE", "/v1/orders")
+    finally:
+        assert floor.call("admin", "PATCH", market, {"status": "open"}).status == 200
+
+    assert (named.status, named.body["code"]) == (422, "order.market_closed")
+    assert everywhere.body == {"canceled": 1, "order_ids": [other]}
+    assert floor.call("alice", "GET", f"/v1/orders/{kept}").body["order"]["status"] == "new"
+
+
 def pages_of(floor: Edge, who: str, path: str, query: dict[str, str]) -> list[list[Any]]:
     found: list[list[Any]] = []
     cursor: dict[str, str] = {}

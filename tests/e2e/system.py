@@ -19,10 +19,50 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 240.0
 STOP_SECONDS = 15.0
+TIED = """
+import os, signal, sys
+from local.children import die_with_parent
+die_with_parent(signal.SIGTERM)
+os.execv(sys.executable, [sys.executable, "-m", "local"])
+"""
 
 
-class NotStarted(RuntimeError):  # noqa: N818 - reads as what it says
-    """The system ended instead of getting ready; the message is all that it printed."""
+class NotPrinted(RuntimeError):  # noqa: N818 - reads as what it says
+    """The system never said what was waited for; the message is all that it printed."""
+
+
+class Output:
+    """What a process prints, line by line, read by a thread so that it never waits for us."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.lines: list[str] = []
+        self._ended = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
+        self._thread.start()
+
+    def line(self, containing: str, seconds: float, since: int = 0) -> str:
+        """Return the first line from number `since` on with `containing` in it; wait for it."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines[since:] if containing in line), None)
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or found() is not None, seconds)
+            line = found()
+        if line is None:
+            raise NotPrinted(f"no line with {containing!r} among:\n" + "\n".join(self.lines[since:]))
+        return line
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip())
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
 
 @dataclass(slots=True)
@@ -32,7 +72,8 @@ class System:
     process: "subprocess.Popen[str]"
     state: Path
     base_url: str
-    printed: list[str]
+    output: Output
+    seen: int = 0  # how many lines `line` has passed
 
     @property
     def credentials(self) -> dict[str, Any]:
@@ -76,8 +117,17 @@ class System:
             return json.loads(answer.read())
 
     def line(self, containing: str, seconds: float = 60.0) -> str:
-        """Wait for the next line that the supervisor prints with `containing` in it."""
-        return _line(self.process, containing, seconds, self.printed)
+        """Wait for the next line with `containing` in it, after the one returned last."""
+        line = self.output.line(containing, seconds, self.seen)
+        self.seen = self.output.lines.index(line, self.seen) + 1
+        return line
+
+    def killed(self, name: str) -> str:
+        """Kill one process, wait until it serves again, and return the line that told of its death."""
+        since = len(self.output.lines)
+        self.kill(name)
+        self.output.line(f"{name} serves again", 60.0, since)
+        return self.output.line(f"{name} died", 1.0, since)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop the system and return the supervisor's exit code."""
@@ -86,9 +136,9 @@ class System:
 
 
 def command(state: Path, port: int, more: Mapping[str, str]) -> "subprocess.Popen[str]":
-    """Start `python -m local` as a child, its output line by line."""
+    """Start `python -m local` as a child that stops when we die, its output line by line."""
     return subprocess.Popen(
-        [sys.executable, "-m", "local"],
+        [sys.executable, "-c", TIED],
         cwd=ROOT,
         env={**os.environ, "STATE": str(state), "PORT": str(port), **more},
         stdout=subprocess.PIPE,
@@ -101,14 +151,14 @@ def command(state: Path, port: int, more: Mapping[str, str]) -> "subprocess.Pope
 def start(state: Path, port: int = 0, more: Mapping[str, str] | None = None) -> System:
     """Start a system on `state` and wait until it is ready; port 0 is any free one."""
     process = command(state, port, more or {})
-    printed: list[str] = []
+    output = Output(process)
     try:
-        ready = _line(process, "ready http", START_SECONDS, printed)
+        ready = output.line("ready http", START_SECONDS)
     except BaseException:
         with process:  # closes its output and waits
             process.kill()
         raise
-    return System(process, state, ready.split()[1], printed)
+    return System(process, state, ready.split()[1], output)
 
 
 @contextlib.contextmanager
@@ -143,17 +193,3 @@ def _ancestors(pid: int, parents: Mapping[int, int]) -> Iterator[int]:
     while pid in parents:
         pid = parents[pid]
         yield pid
-
-
-def _line(process: "subprocess.Popen[str]", containing: str, seconds: float, printed: list[str]) -> str:
-    assert process.stdout is not None
-    alarm = threading.Timer(seconds, process.kill)
-    alarm.start()
-    try:
-        for line in process.stdout:
-            printed.append(line.rstrip())
-            if containing in line:
-                return line.rstrip()
-    finally:
-        alarm.cancel()
-    raise NotStarted("\n".join(printed))

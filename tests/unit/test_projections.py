@@ -9,11 +9,12 @@ import pytest
 
 from exchange.commands import CancelOrder, Command, Journaled
 from exchange.orders import Side, TimeInForce
-from matching_service import journal, tables
+from matching_service import journal
 from matching_service.candles import DAY_S, INTERVALS_S, KEPT, Candle, Candles
 from matching_service.journal import GENESIS, Batch
 from matching_service.levels import LevelBook
 from matching_service.projections import KEPT_TRADES, MarketProjection, Projections
+from matching_service.tables import RowWriter
 from tests.engines import SYMBOL, TIME, Desk, buy, market, sell
 
 MINUTE = 60_000_000
@@ -25,7 +26,7 @@ def batch_of(desk: Desk, *commands: Command, time: int = TIME) -> Batch:
         if desk.engine.examine(command) is None:
             events.append(desk.engine.apply(command, time))
             journaled.append(Journaled(desk.engine.sequence, time, command))
-    rows = tables.rows_of(journaled, events, desk.engine.take_changes())
+    rows = RowWriter(desk.engine.market, desk.engine.asset).rows_of(journaled, events, desk.engine.take_changes())
     return journal.batch_of(1, 1, GENESIS, journaled, events, rows)
 
 

@@ -181,6 +181,14 @@ def test_only_what_is_given_of_a_market_changes() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["status", "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate"])
+def test_a_setting_that_every_market_has_cannot_become_null(name: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        changed({name: None, "price_band": None})
+
+    assert (raised.value.status, raised.value.fields) == (422, ((name, "must not be null"),))
+
+
 def test_a_change_of_nothing_is_refused() -> None:
     with pytest.raises(Rejected) as raised:
         changed({})
@@ -231,6 +239,30 @@ def test_a_key_may_be_bound_to_addresses_and_networks() -> None:
     form = api_key_form({"scopes": ["read", "trade"], "ip_allow_list": ["10.0.0.0/8", "192.0.2.1", "2001:DB8::/32"]})
 
     assert form.ip_allow_list == ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::FFFF:0a00:0001", "10.0.0.1"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:10.0.0.1/128", "10.0.0.1/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::10.0.0.1", "::a00:1"),
+        ("::/0", "::/0"),
+    ],
+)
+def test_an_ipv4_address_written_as_ipv6_is_kept_as_ipv4(given: str, kept: str) -> None:
+    assert api_key_form({"scopes": ["read"], "ip_allow_list": [given]}).ip_allow_list == [kept]
+
+
+@pytest.mark.parametrize("given", ["fe80::1%eth0", "fe80::1%a b", "::ffff:10.0.0.1/104", "::ffff:0:0/95"])
+def test_a_zone_or_bits_beyond_the_network_are_refused(given: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        api_key_form({"scopes": ["read"], "ip_allow_list": [given]})
+
+    assert [name for name, _ in raised.value.fields] == ["ip_allow_list.0"]
 
 
 def test_a_copy_of_a_request_creates_the_same_account() -> None:

@@ -3,8 +3,9 @@
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from exchange import signing
 from exchange.errors import Rejected
@@ -20,10 +21,13 @@ DUMMY_SECRET = "0" * 43
 
 _MILLISECONDS = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_FORMS = re.compile(
+    " ".join(f"(?:{form.pattern})" for form in (API_KEY, _MILLISECONDS, _MILLISECONDS, _SIGNATURE)), re.ASCII
+)
+"""All four in one match, which costs a third of four."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Whoever signed the request; `signature` names the request itself."""
 
     account_id: str
@@ -31,8 +35,7 @@ class Caller:
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """The four headers of a signed request, of the right form."""
 
     api_key: str
@@ -78,8 +81,8 @@ def signed_headers(request: HttpRequest) -> Signed:
         raise Rejected("auth.missing", "This call takes X-Api-Key, X-Api-Timestamp and X-Api-Signature.")
     window = request.header("x-api-window")
     signed = Signed(api_key, timestamp, DEFAULT_WINDOW_MS if window is None else window, signature)
-    problems = tuple(_form_problems(signed))
-    if problems:
+    if not _FORMS.fullmatch(f"{api_key} {timestamp} {signed.window} {signature}") or int(signed.window) > MAX_WINDOW_MS:
+        problems = tuple(_form_problems(signed))
         raise Rejected("request.invalid", "A header of the signature has another form.", problems)
     return signed
 

@@ -1,5 +1,6 @@
 """Orders, fills, markets and balances as the JSON documents of the HTTP contract; it formats and decides nothing."""
 
+from functools import lru_cache
 from typing import Any
 
 from exchange import amounts
@@ -14,6 +15,8 @@ Document = dict[str, Any]
 def order_document(record: OrderRecord, market: Market) -> Document:
     """Print one order."""
     placed = record.placed
+    tick, lot, quote = _scale(market.tick_size), _scale(market.lot_size), (1, market.quote_decimals)
+    created_time = time_text(record.created_time)
     return {
         "order_id": placed.order_id,
         "client_order_id": placed.client_order_id,
@@ -21,27 +24,27 @@ def order_document(record: OrderRecord, market: Market) -> Document:
         "symbol": placed.symbol,
         "side": placed.side,
         "type": placed.type,
-        "quantity": _quantity(placed.quantity_lots, market),
-        "quote_quantity": _quote(placed.quote_quantity, market),
-        "price": _price(placed.price_ticks, market),
-        "stop_price": _price(placed.stop_price_ticks, market),
-        "trailing_delta": _price(placed.trailing_delta_ticks, market),
+        "quantity": _text(placed.quantity_lots, lot),
+        "quote_quantity": _text(placed.quote_quantity, quote),
+        "price": _text(placed.price_ticks, tick),
+        "stop_price": _text(placed.stop_price_ticks, tick),
+        "trailing_delta": _text(placed.trailing_delta_ticks, tick),
         "time_in_force": placed.time_in_force,
         "expire_time": None if placed.expire_time is None else time_text(placed.expire_time),
         "post_only": placed.post_only,
-        "display_quantity": _quantity(placed.display_lots, market),
+        "display_quantity": _text(placed.display_lots, lot),
         "self_trade_prevention": placed.self_trade_prevention,
         "queue_deadline_ms": placed.queue_deadline_ms,
         "status": record.status,
-        "filled_quantity": market.quantity_text(record.filled_lots),
-        "remaining_quantity": _quantity(record.remaining_lots, market),
+        "filled_quantity": _text(record.filled_lots, lot),
+        "remaining_quantity": _text(record.remaining_lots, lot),
         "average_price": _average_price(record, market),
-        "filled_quote": market.quote_text(record.filled_quote),
+        "filled_quote": _text(record.filled_quote, quote),
         "fees": _fees(record, market),
         "reason": record.reason,
         "sequence": record.sequence,
-        "created_time": time_text(record.created_time),
-        "updated_time": time_text(record.updated_time),
+        "created_time": created_time,
+        "updated_time": created_time if record.updated_time == record.created_time else time_text(record.updated_time),
     }
 
 
@@ -53,9 +56,9 @@ def fill_document(fill: FillRecord, market: Market) -> Document:
         "order_id": fill.order_id,
         "symbol": fill.symbol,
         "side": fill.side,
-        "price": market.price_text(fill.price_ticks),
-        "quantity": market.quantity_text(fill.quantity_lots),
-        "quote": market.quote_text(fill.quote),
+        "price": _text(fill.price_ticks, _scale(market.tick_size)),
+        "quantity": _text(fill.quantity_lots, _scale(market.lot_size)),
+        "quote": amounts.text(fill.quote, market.quote_decimals),
         "fee": amounts.text(fill.fee, fee_decimals),
         "fee_asset": fill.fee_asset,
         "liquidity": fill.liquidity,
@@ -109,16 +112,16 @@ def market_document(market: Market) -> Document:
     }
 
 
-def _price(price_ticks: int | None, market: Market) -> str | None:
-    return None if price_ticks is None else market.price_text(price_ticks)
+@lru_cache(1024)
+def _scale(step: int) -> tuple[int, int]:
+    """Return a step of `step` x 10^-18 in its own last decimal, and how many decimals that is."""
+    decimals = amounts.decimals_of(step)
+    return step // amounts.POWERS[amounts.MAX_DECIMALS - decimals], decimals
 
 
-def _quantity(quantity_lots: int | None, market: Market) -> str | None:
-    return None if quantity_lots is None else market.quantity_text(quantity_lots)
-
-
-def _quote(units: int | None, market: Market) -> str | None:
-    return None if units is None else market.quote_text(units)
+def _text(steps: int | None, scale: tuple[int, int]) -> str | None:
+    """Print a number of steps, None as None."""
+    return None if steps is None else amounts.text(steps * scale[0], scale[1])
 
 
 def _average_price(record: OrderRecord, market: Market) -> str | None:
@@ -130,6 +133,8 @@ def _average_price(record: OrderRecord, market: Market) -> str | None:
 
 
 def _fees(record: OrderRecord, market: Market) -> list[Document]:
+    if not (record.fee_base or record.fee_quote):
+        return []
     base = (market.base, record.fee_base, market.base_decimals)
     quote = (market.quote, record.fee_quote, market.quote_decimals)
     return [{"asset": asset, "amount": amounts.text(fee, decimals)} for asset, fee, decimals in (base, quote) if fee]

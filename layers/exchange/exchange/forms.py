@@ -57,7 +57,7 @@ def json_of(request: HttpRequest) -> Any:
     """Return the body as JSON; raise `Rejected` 415 for another media type, 400 for what is not JSON."""
     _check_media_type(request)
     try:
-        value = json.loads(request.body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+        value = _decoder.decode(request.body.decode())
         if b"\\u" in request.body:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -89,7 +89,7 @@ def not_built(*fields: str) -> Rejected:
 
 def _check_media_type(request: HttpRequest) -> None:
     sent = request.header("content-type")
-    if sent is None:
+    if sent is None or sent == MEDIA_TYPE:
         return
     kind, _, parameters = sent.partition(";")
     parameter = parameters.replace(" ", "").replace('"', "").lower()
@@ -106,6 +106,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 
 
 def _why(error: Exception) -> str:

@@ -22,7 +22,8 @@ from exchange.errors import Rejected, Unavailable
 CONNECT_TIMEOUT_S = 1.0
 FIRST_SHARE = 0.4
 """How much of the whole time the first sending may take; the rest is left for a leader that took over."""
-RECEIVE_BYTES = 262_144
+RECEIVE_BYTES = 16_384
+"""No record of TLS holds more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,15 @@ class GatewayClient:
 
 
 class _Connection:
-    """One open connection; what arrives is buffered."""
+    """One open connection; what arrives is buffered.
+
+    The socket does not block: every wait is a poll of our own, where a socket's timeout costs three system calls.
+    """
 
     __slots__ = ("_buffer", "_clock", "_poller", "_socket")
 
     def __init__(self, secured: ssl.SSLSocket, clock: Callable[[], float]):
+        secured.setblocking(False)
         self._socket = secured
         self._clock = clock
         self._buffer = bytearray()
@@ -133,27 +138,46 @@ class _Connection:
         return not self._buffer and not self._poller.poll(0)
 
     def send(self, frame: bytes, until: float) -> None:
-        self._socket.settimeout(max(until - self._clock(), 0.001))
-        self._socket.sendall(frame)
+        """Send all of `frame`; raise `TimeoutError` after `until`."""
+        sent = 0
+        while sent < len(frame):
+            try:
+                sent += self._socket.write(frame[sent:])
+            except ssl.SSLWantWriteError:
+                poller = select.poll()
+                poller.register(self._socket.fileno(), select.POLLOUT)
+                self._wait(poller, until)
 
     def receive(self, until: float) -> wire.Reply:
-        header = self._taken(wire.HEADER.size, until)
-        return wire.reply_of(self._taken(wire.body_length(header), until))
+        """Return the next message; raise `TimeoutError` after `until`, `EOFError` when the peer has closed."""
+        if not self._buffer:
+            self._wait(self._poller, until)
+        start = wire.HEADER.size
+        self._fill(start, until)
+        end = start + wire.body_length(bytes(self._buffer[:start]))
+        self._fill(end, until)
+        body = bytes(self._buffer[start:end])
+        del self._buffer[:end]
+        return wire.reply_of(body)
 
     def close(self) -> None:
         self._socket.close()
 
-    def _taken(self, count: int, until: float) -> bytes:
-        buffer = self._buffer
-        while len(buffer) < count:
-            self._socket.settimeout(max(until - self._clock(), 0.001))
-            arrived = self._socket.recv(RECEIVE_BYTES)
+    def _fill(self, count: int, until: float) -> None:
+        """Receive until `count` bytes are buffered."""
+        while len(self._buffer) < count:
+            try:
+                arrived = self._socket.read(RECEIVE_BYTES)
+            except ssl.SSLWantReadError:  # a part of a record
+                self._wait(self._poller, until)
+                continue
             if not arrived:
                 raise EOFError("the leader closed the connection")
-            buffer += arrived
-        taken = bytes(buffer[:count])
-        del buffer[:count]
-        return taken
+            self._buffer += arrived
+
+    def _wait(self, poller: select.poll, until: float) -> None:
+        if not poller.poll(max(1000 * (until - self._clock()), 1)):
+            raise TimeoutError
 
 
 def _opened(leader: Leader, secret: str, until: float, clock: Callable[[], float]) -> _Connection:

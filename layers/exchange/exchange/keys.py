@@ -10,11 +10,9 @@ from exchange.errors import Unavailable
 from exchange.stores.api_keys import ApiKey
 from exchange.stores.database import DatabaseAway
 
-FRESH_S = 4.0
-"""A deletion holds within 5 s, so nothing is trusted for longer than this while the database can be asked."""
+FRESH_S = 3.0
+"""A deletion holds within 5 s; so no key is trusted for longer than this, also while the database is away."""
 UNKNOWN_S = 0.5
-STALE_S = 300.0
-"""How long a key that was met serves on while the database is away."""
 MOST_KEYS = 10_000
 SCOPES = ("read", "trade", "admin")
 
@@ -32,7 +30,7 @@ class OpenKey:
 
 
 class KeyRing:
-    """Keys by name, loaded when asked for and kept at most 4 s; the oldest go when there are too many."""
+    """Keys by name, loaded when asked for and kept at most 3 s; the oldest go when there are too many."""
 
     def __init__(
         self, load: Callable[[str], ApiKey | None], key_encryption_key: str, clock: Callable[[], float]
@@ -45,17 +43,15 @@ class KeyRing:
     def key(self, name: str) -> OpenKey | None:
         """Return the key, deleted or not, None when there is none of this name.
 
-        Raise `Unavailable` when the database is away and the key was not met in the last five minutes.
+        Raise `Unavailable` when the database is away and the key was not read in the last seconds.
         """
         now = self._clock()
-        loaded_at, kept = self._kept.get(name, (-STALE_S, None))
+        loaded_at, kept = self._kept.get(name, (-FRESH_S, None))
         if now - loaded_at < (FRESH_S if kept else UNKNOWN_S):
             return kept
         try:
             found = self._load(name)
         except DatabaseAway:
-            if kept is not None and now - loaded_at < STALE_S:
-                return kept
             raise Unavailable("The keys cannot be read now.", execution="none") from None
         opened = self._opened(found, kept) if found else None
         self._kept[name] = (now, opened)

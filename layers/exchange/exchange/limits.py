@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from exchange.errors import Rejected
 from exchange.http import HttpRequest
 from exchange.settings import Edge
@@ -33,10 +35,11 @@ end
 local taken = take(KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[1]))
 if taken[1] == 0 and KEYS[2] then
   local reserve = take(KEYS[2], tonumber(ARGV[4]), tonumber(ARGV[4]), tonumber(ARGV[1]))
-  if reserve[1] == 1 then return reserve end
+  if reserve[1] == 1 then taken = reserve end
 end
-return taken
+return {ok = table.concat(taken, ' ')}
 """)
+"""Answers with one line, which is less work to read than a list: allowed, remaining, full_in_us, enough_in_us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,7 @@ class Rate:
     burst: int
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What a bucket said: whether the tokens were there, what is left, when it is full and when it has enough."""
 
     allowed: bool
@@ -98,10 +100,10 @@ class Limiter:
     def _taken(self, keys: tuple[str, ...], rate: Rate, cost: int) -> Taken:
         try:
             arguments = (cost, rate.per_second, rate.burst, self._cancels.per_second)
-            allowed, remaining, full_in_us, enough_in_us = self._cache.run(_TAKE, keys, arguments)
+            allowed, remaining, full_in_us, enough_in_us = map(int, self._cache.run(_TAKE, keys, arguments).split())
         except (CacheAway, CommandError):
             return self._taken_here(keys, rate, cost)
-        return Taken(bool(allowed), remaining, full_in_us, enough_in_us)
+        return Taken(allowed == 1, remaining, full_in_us, enough_in_us)
 
     def _taken_here(self, keys: tuple[str, ...], rate: Rate, cost: int) -> Taken:
         taken = self._take_here(keys[0], rate, cost)

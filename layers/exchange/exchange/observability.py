@@ -41,8 +41,9 @@ class Logger:
     def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
         if LEVELS[level] < self._threshold:
             return
-        line = {"level": level, "service": self._service, "message": message}
-        line.update((name, value) for name, value in fields.items() if value is not None)
+        line = {"level": level, "service": self._service, "message": message, **fields}
+        if None in fields.values():
+            line = {name: value for name, value in line.items() if value is not None}
         stream = self._stream or sys.stdout
         stream.write(_encoder.encode(line).decode() + "\n")
         stream.flush()

@@ -1,6 +1,6 @@
 """What became of a command, as the answer or the problem that the contract promises; it asks nobody."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from exchange.documents import fill_document, order_document
 from exchange.errors import DETAIL_OF_CODE, STATUS_OF_CODE, Rejected
@@ -12,8 +12,7 @@ from exchange.wire import Answer
 MOST_BATCH_FILLS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """A status and its document, which is a problem from 400 on."""
 
     status: int

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from exchange.errors import Rejected
 from exchange.http import Document, text_of
+from exchange.times import parse_time
 
 DEFAULT_LIMIT = 100
 MOST_LIMIT = 500
@@ -48,6 +49,17 @@ def choice_of(query: Mapping[str, str], name: str, choices: Sequence[str]) -> st
     if value is not None and value not in choices:
         raise bad_query(name, f"must be one of {', '.join(choices)}")
     return value
+
+
+def time_of(query: Mapping[str, str], name: str) -> int | None:
+    """Return a time in microseconds, None where the query does not say."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        raise bad_query(name, "must be an RFC 3339 time such as 2026-11-22T07:37:24.123456Z") from None
 
 
 def cursor_text(kind: str, *place: int) -> str:

@@ -1,6 +1,6 @@
 """Requests of operators: their forms and the commands they become; whether they may be is the engine's to say."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
@@ -15,7 +15,12 @@ from exchange.symbols import ASSET
 MOST_NAME = 100
 MOST_REFERENCE = 128
 MOST_ADDRESSES = 50
+MAPPED_BITS = 96
+"""What comes before an IPv4 address that is written as IPv6."""
 BELOW_BOUND = "must be less than 10^18 units of the asset"
+
+ALWAYS_SET = ("status", "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate")
+"""What every market has; only its price band may be null."""
 
 Status = Literal["open", "cancel_only", "halted", "auction"]
 
@@ -39,12 +44,20 @@ def _reference(value: object) -> str:
 
 
 def _network(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be an address or a network such as 10.0.0.0/8")  # noqa: TRY004 - pydantic's rule
+    """Return an address or a network as it is compared: IPv4 also where it was written as IPv6."""
+    rule = "must be an address or a network such as 10.0.0.0/8"
+    if not isinstance(value, str) or "%" in value:
+        raise ValueError(rule)
     try:
-        return str(ip_network(value)) if "/" in value else str(ip_network(value).network_address)
+        network = _unmapped(ip_network(value))
     except ValueError:
-        raise ValueError("must be an address or a network such as 10.0.0.0/8") from None
+        raise ValueError(rule) from None
+    return str(network if "/" in value else network.network_address)
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return network if mapped is None else IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
 AssetName = Annotated[str, PlainValidator(_asset)]
@@ -68,6 +81,10 @@ class AccountStatusForm(Form):
     """What an account may do from now on."""
 
     status: Literal["active", "cancel_only", "suspended"]
+
+
+class EmptyForm(Form):
+    """A call that is told nothing."""
 
 
 class TransferForm(Form):
@@ -171,6 +188,9 @@ def change_market(form: MarketChangeForm, market: Market, request_id: str) -> Ch
     """Return the command; raise `Rejected` where a value cannot be, or is not built yet."""
     if not form.model_fields_set:
         raise bad_fields((("body", "must change something"),))
+    nulls = [name for name in ALWAYS_SET if name in form.model_fields_set and getattr(form, name) is None]
+    if nulls:
+        raise bad_fields(tuple((name, "must not be null") for name in nulls))
     command = ChangeMarket(
         request_id=request_id,
         symbol=market.symbol,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import Field, PlainValidator
 
 from exchange.amounts import MAX_DECIMALS, POWERS, UNITS_BOUND
@@ -78,8 +79,7 @@ class CancelAllAfterForm(Form):
     timeout_ms: Annotated[int, Field(ge=0, le=MOST_TIMEOUT_MS)]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where an order comes from: what its ids are made of, and when it arrived, in microseconds."""
 
     cell: int
@@ -91,24 +91,14 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What one type of order must have, what it may have beside that, and how long it may stay."""
+    """What one type of order must have, what it may have beside that, what it must not have, how long it may stay."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
+    excluded: tuple[str, ...]
     times_in_force: tuple[str, ...]
 
 
-_RESTING = ("gtc", "ioc", "fok", "gtd", "day")
-_LIMIT_OPTIONS = ("post_only", "display_quantity", "expire_time")
-_SHAPES = {
-    "limit": _Shape(("quantity", "price"), _LIMIT_OPTIONS, _RESTING),
-    "market": _Shape((), ("quantity", "quote_quantity"), ("ioc", "fok")),
-    "stop": _Shape(("quantity", "stop_price"), ("expire_time",), _RESTING),
-    "stop_limit": _Shape(("quantity", "stop_price", "price"), _LIMIT_OPTIONS, _RESTING),
-    "take_profit": _Shape(("quantity", "stop_price"), ("expire_time",), _RESTING),
-    "take_profit_limit": _Shape(("quantity", "stop_price", "price"), _LIMIT_OPTIONS, _RESTING),
-    "trailing_stop": _Shape(("quantity", "trailing_delta"), ("expire_time",), _RESTING),
-}
 _CHOSEN = (
     "quantity",
     "quote_quantity",
@@ -119,6 +109,29 @@ _CHOSEN = (
     "post_only",
     "display_quantity",
 )
+
+
+def _shape(required: tuple[str, ...], optional: tuple[str, ...], times_in_force: tuple[str, ...]) -> _Shape:
+    excluded = tuple(name for name in _CHOSEN if name not in (*required, *optional))
+    return _Shape(required, optional, excluded, times_in_force)
+
+
+_RESTING = ("gtc", "ioc", "fok", "gtd", "day")
+_LIMIT_OPTIONS = ("post_only", "display_quantity", "expire_time")
+_SHAPES = {
+    "limit": _shape(("quantity", "price"), _LIMIT_OPTIONS, _RESTING),
+    "market": _shape((), ("quantity", "quote_quantity"), ("ioc", "fok")),
+    "stop": _shape(("quantity", "stop_price"), ("expire_time",), _RESTING),
+    "stop_limit": _shape(("quantity", "stop_price", "price"), _LIMIT_OPTIONS, _RESTING),
+    "take_profit": _shape(("quantity", "stop_price"), ("expire_time",), _RESTING),
+    "take_profit_limit": _shape(("quantity", "stop_price", "price"), _LIMIT_OPTIONS, _RESTING),
+    "trailing_stop": _shape(("quantity", "trailing_delta"), ("expire_time",), _RESTING),
+}
+# Calling an enum costs four times a look-up.
+_SIDES = {str(side): side for side in Side}
+_TYPES = {str(kind): kind for kind in OrderType}
+_TIMES_IN_FORCE = {str(time): time for time in TimeInForce}
+_PREVENTIONS = {str(prevention): prevention for prevention in SelfTradePrevention}
 _BUILT_TYPES = ("limit", "market")
 _BUILT_TIMES = ("gtc", "ioc", "fok")
 
@@ -138,9 +151,7 @@ def order_form(value: Any, arrived: int) -> PlaceOrderForm:
 
 def place_order(form: PlaceOrderForm, market: Market, origin: Origin) -> PlaceOrder:
     """Return the command; raise `Rejected` where a value is off the market's steps, too large, or not built yet."""
-    ticks, lots = _steps(form, market)
-    quote_quantity = _quote_units(form.quote_quantity, market)
-    _check_bounds(ticks.get("price"), lots.get("quantity"), quote_quantity, market)
+    ticks, lots, quote_quantity = _values(form, market)
     _check_built(form)
     client_order_id = form.client_order_id or id_of_signature(origin.signature, origin.index)
     return PlaceOrder(
@@ -148,14 +159,14 @@ def place_order(form: PlaceOrderForm, market: Market, origin: Origin) -> PlaceOr
         account_id=origin.account_id,
         client_order_id=client_order_id,
         symbol=market.symbol,
-        side=Side(form.side),
-        type=OrderType(form.type),
+        side=_SIDES[form.side],
+        type=_TYPES[form.type],
         quantity_lots=lots.get("quantity"),
         price_ticks=ticks.get("price"),
-        time_in_force=TimeInForce(_time_in_force(form)),
+        time_in_force=_TIMES_IN_FORCE[_time_in_force(form)],
         quote_quantity=quote_quantity,
         post_only=bool(form.post_only),
-        self_trade_prevention=SelfTradePrevention(form.self_trade_prevention or "cancel_newest"),
+        self_trade_prevention=_PREVENTIONS[form.self_trade_prevention or "cancel_newest"],
         stop_price_ticks=ticks.get("stop_price"),
         trailing_delta_ticks=ticks.get("trailing_delta"),
         display_lots=lots.get("display_quantity"),
@@ -170,6 +181,23 @@ def amend_form(value: Any) -> AmendForm:
     if form.quantity is None and form.price is None:
         raise bad_fields((("quantity", "or price is required"),))
     return form
+
+
+def check_order(form: PlaceOrderForm, market: Market) -> None:
+    """Raise `Rejected` where a value is off the market's steps or too large."""
+    _values(form, market)
+
+
+def check_amendment(form: AmendForm, placed: PlaceOrder, market: Market) -> None:
+    """Raise `Rejected` where the order would have a value that is off the market's steps or too large."""
+    ticks, lots = _steps(form, market)
+    _check_bounds(ticks.get("price", placed.price_ticks), lots.get("quantity", placed.quantity_lots), None, market)
+
+
+def check_pair(first: PlaceOrderForm, second: PlaceOrderForm) -> None:
+    """Raise `Rejected` where one order cannot cancel the other."""
+    if first.symbol != second.symbol:
+        raise bad_fields((("orders.1.symbol", "must be that of the other order"),), "order.combination")
 
 
 def unknown_symbol(symbol: str) -> Rejected:
@@ -187,8 +215,8 @@ def _shape_problems(form: PlaceOrderForm) -> tuple[list[tuple[str, str]], list[t
     missing = [(name, f"is required for type {form.type}") for name in shape.required if getattr(form, name) is None]
     clashing = [
         (name, f"does not go with type {form.type}")
-        for name in _CHOSEN
-        if getattr(form, name) not in (None, False) and name not in shape.required and name not in shape.optional
+        for name in shape.excluded
+        if getattr(form, name) not in (None, False)
     ]
     time_in_force = _time_in_force(form)
     if time_in_force not in shape.times_in_force:
@@ -219,7 +247,15 @@ def _market_problems(form: PlaceOrderForm, missing: list[tuple[str, str]], clash
         clashing.append(("quote_quantity", "goes with side buy only"))
 
 
-def _steps(form: PlaceOrderForm, market: Market) -> tuple[dict[str, int], dict[str, int]]:
+def _values(form: PlaceOrderForm, market: Market) -> tuple[dict[str, int], dict[str, int], int | None]:
+    """Return prices in ticks, quantities in lots and the quote quantity in units, all within bounds."""
+    ticks, lots = _steps(form, market)
+    quote_quantity = _quote_units(form.quote_quantity, market)
+    _check_bounds(ticks.get("price"), lots.get("quantity"), quote_quantity, market)
+    return ticks, lots, quote_quantity
+
+
+def _steps(form: PlaceOrderForm | AmendForm, market: Market) -> tuple[dict[str, int], dict[str, int]]:
     """Return prices in ticks and quantities in lots; raise `Rejected` for what is between two of them."""
     ticks, off_tick = _divided(form, ("price", "stop_price", "trailing_delta"), market.tick_size, "tick_size")
     lots, off_lot = _divided(form, ("quantity", "display_quantity"), market.lot_size, "lot_size")
@@ -230,11 +266,11 @@ def _steps(form: PlaceOrderForm, market: Market) -> tuple[dict[str, int], dict[s
     return ticks, lots
 
 
-def _divided(form: PlaceOrderForm, names: tuple[str, ...], step: int, rule: str) -> tuple[dict[str, int], Fields]:
+def _divided(form: Form, names: tuple[str, ...], step: int, rule: str) -> tuple[dict[str, int], Fields]:
     steps: dict[str, int] = {}
     off: list[tuple[str, str]] = []
     for name in names:
-        scaled = getattr(form, name)
+        scaled = getattr(form, name, None)
         if scaled is None:
             continue
         steps[name], rest = divmod(scaled, step)

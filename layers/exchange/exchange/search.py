@@ -151,6 +151,11 @@ def search_trades(search: "OpenSearch", filters: Mapping[str, str], limit: int, 
     return _page(search, _TRADES, _conditions(_TRADES, filters), filters, limit, cursor)
 
 
+def check_filters(filters: Mapping[str, str]) -> None:
+    """Raise `Rejected` for a filter that a search of orders would refuse."""
+    _conditions(_ORDERS, filters)
+
+
 def _page(
     search: "OpenSearch",
     collection: _Collection,
@@ -250,7 +255,7 @@ _CONDITIONS = {
 def _time(name: str, value: str) -> str:
     try:
         return time_text(parse_time(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _invalid(name, "must be an RFC 3339 time such as 2026-11-22T07:37:24.123456Z") from None
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -10,8 +11,14 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d
 
 def time_text(time_us: int) -> str:
     """Print `2026-11-22T07:37:24.123456Z`."""
-    moment = EPOCH + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    seconds, microseconds = divmod(time_us, 1_000_000)
+    return f"{_second_text(seconds)}.{microseconds:06d}Z"
+
+
+@lru_cache(64)
+def _second_text(seconds: int) -> str:
+    """Print a second; most times that are printed lie in a few of them."""
+    return (EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def parse_time(text: str) -> int:

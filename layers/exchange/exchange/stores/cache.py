@@ -9,7 +9,7 @@ import time
 from binascii import crc_hqx
 from collections.abc import Callable
 from hashlib import sha1
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 TIMEOUT_S = 0.05
@@ -18,6 +18,7 @@ PAUSE_S = 0.5
 """After a failure nothing is asked for this long, so that a stopped Redis costs a request in two hundred its time."""
 SLOTS = 16384
 MAX_REDIRECTS = 3
+RECEIVE_BYTES = 65_536
 
 Argument = bytes | str | int
 
@@ -62,7 +63,7 @@ class Cache:
         if self._clock() < self._paused_until:
             raise CacheAway("asked too soon after a failure")
         try:
-            return self._routed(key, command)
+            return self._routed(key, _packed(command))
         except (OSError, EOFError, ValueError) as error:
             self._paused_until = self._clock() + PAUSE_S
             self.close()
@@ -83,11 +84,11 @@ class Cache:
             node.close()
         self._nodes.clear()
 
-    def _routed(self, key: str, command: tuple[Argument, ...]) -> Any:
+    def _routed(self, key: str, request: bytes) -> Any:
         address = self._slots.get(_slot_of(key), self._home) if self._slots else self._home
         asking = False
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._asked(address, command, asking)
+            answer = self._asked(address, request, asking)
             if not isinstance(answer, CommandError):
                 return answer
             kind, _, rest = str(answer).partition(" ")
@@ -101,12 +102,12 @@ class Cache:
                 self._slots[int(slot)] = address
         raise ValueError("too many redirections")
 
-    def _asked(self, address: tuple[str, int], command: tuple[Argument, ...], asking: bool) -> Any:
+    def _asked(self, address: tuple[str, int], request: bytes, asking: bool) -> Any:
         """Ask one node; a kept connection that was closed meanwhile is replaced once."""
         kept = self._nodes.get(address)
         if kept is not None:
             try:
-                return kept.ask(command, asking)
+                return kept.ask(request, asking)
             except TimeoutError:
                 raise
             except (OSError, EOFError):
@@ -114,34 +115,72 @@ class Cache:
         node = _Node(address, self._tls, self._timeout_s)
         self._nodes[address] = node
         if self._credentials:
-            greeting = node.ask(("AUTH", *self._credentials), asking=False)
+            greeting = node.ask(_packed(("AUTH", *self._credentials)), asking=False)
             if isinstance(greeting, CommandError):
                 raise greeting
-        return node.ask(command, asking)
+        return node.ask(request, asking)
 
 
 class _Node:
-    """One connection."""
+    """One connection; what arrives is buffered."""
 
-    __slots__ = ("_file", "_socket")
+    __slots__ = ("_arrived", "_read", "_socket")
 
     def __init__(self, address: tuple[str, int], tls: bool, timeout_s: float):
         plain = socket.create_connection(address, CONNECT_TIMEOUT_S)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket: socket.socket = _secured(plain, address[0]) if tls else plain
         self._socket.settimeout(timeout_s)
-        self._file: BinaryIO = self._socket.makefile("rb")
+        self._arrived = b""
+        self._read = 0
 
-    def ask(self, command: tuple[Argument, ...], asking: bool) -> Any:
-        prefix = _packed(("ASKING",)) if asking else b""
-        self._socket.sendall(prefix + _packed(command))
+    def ask(self, request: bytes, asking: bool) -> Any:
         if asking:
-            _answer(self._file)
-        return _answer(self._file)
+            self._socket.sendall(_packed(("ASKING",)) + request)
+            self._answer()
+        else:
+            self._socket.sendall(request)
+        return self._answer()
 
     def close(self) -> None:
-        self._file.close()
         self._socket.close()
+
+    def _answer(self) -> Any:
+        line = self._line()
+        kind, rest = line[:1], line[1:]
+        if kind == b"$":
+            return self._bulk(int(rest))
+        if kind == b":":
+            return int(rest)
+        if kind == b"*":
+            return None if rest == b"-1" else [self._answer() for _ in range(int(rest))]
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            return CommandError(rest.decode(errors="replace"))
+        raise ValueError("no Redis answer")
+
+    def _line(self) -> bytes:
+        while (end := self._arrived.find(b"\r\n", self._read)) < 0:
+            self._receive()
+        line, self._read = self._arrived[self._read : end], end + 2
+        return line
+
+    def _bulk(self, length: int) -> bytes | None:
+        if length < 0:
+            return None
+        while len(self._arrived) < self._read + length + 2:
+            self._receive()
+        start = self._read
+        self._read = start + length + 2
+        return self._arrived[start : start + length]
+
+    def _receive(self) -> None:
+        received = self._socket.recv(RECEIVE_BYTES)
+        if not received:
+            raise EOFError("the connection was closed")
+        self._arrived = self._arrived[self._read :] + received
+        self._read = 0
 
 
 def _secured(plain: socket.socket, host: str) -> socket.socket:
@@ -151,38 +190,8 @@ def _secured(plain: socket.socket, host: str) -> socket.socket:
 
 
 def _packed(command: tuple[Argument, ...]) -> bytes:
-    parts = [b"*%d\r\n" % len(command)]
-    for argument in command:
-        raw = argument if isinstance(argument, bytes) else str(argument).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return b"".join(parts)
-
-
-def _answer(file: BinaryIO) -> Any:
-    line = file.readline()
-    if not line.endswith(b"\r\n"):
-        raise EOFError("the connection was closed")
-    kind, rest = line[:1], line[1:-2]
-    if kind == b"$":
-        return _bulk(file, int(rest))
-    if kind == b":":
-        return int(rest)
-    if kind == b"*":
-        return None if rest == b"-1" else [_answer(file) for _ in range(int(rest))]
-    if kind == b"+":
-        return rest
-    if kind == b"-":
-        return CommandError(rest.decode(errors="replace"))
-    raise ValueError("no Redis answer")
-
-
-def _bulk(file: BinaryIO, length: int) -> bytes | None:
-    if length < 0:
-        return None
-    raw = file.read(length + 2)
-    if len(raw) != length + 2:
-        raise EOFError("the connection was closed")
-    return raw[:-2]
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
 
 
 def _slot_of(key: str) -> int:
