@@ -68,7 +68,8 @@ NOT_OUR_WORDS = {
 
 TOP_LEVEL = {
     "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "bench", "client", "console", "deploy", "docs", "events",
-    "functions", "global.yaml", "layers", "local", "matching_service", "pyproject.toml", "requirements", "samconfig.toml", "template.yaml", "tests",
+    "functions", "global.yaml", "layers", "local", "matching_service", "pyproject.toml", "requirements",
+    "samconfig.toml", "template.yaml", "tests",
 }  # fmt: skip
 
 

@@ -94,8 +94,8 @@ MUST_OUTLIVE = {
     "OrdersStream",
 }
 HOLDS_STATE = {
-    "AWS::RDS::DBCluster", "AWS::RDS::DBInstance", "AWS::S3::Bucket", "AWS::Kinesis::Stream", "AWS::KMS::Key", "AWS::KMS::ReplicaKey",
-    "AWS::ElastiCache::ReplicationGroup", "AWS::OpenSearchService::Domain",
+    "AWS::RDS::DBCluster", "AWS::RDS::DBInstance", "AWS::S3::Bucket", "AWS::Kinesis::Stream", "AWS::KMS::Key",
+    "AWS::KMS::ReplicaKey", "AWS::ElastiCache::ReplicationGroup", "AWS::OpenSearchService::Domain",
 }  # fmt: skip
 
 ENCRYPTED_BY = {
