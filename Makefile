@@ -8,9 +8,10 @@ export PYTHONPATH = layers/exchange:.
 
 PYTHON_BIN := .venv/bin/python
 SAM := .venv-sam/bin/sam
-OWN := client bench functions layers/exchange/exchange local matching_service tests
+OWN := client bench deploy functions layers/exchange/exchange local matching_service tests
 
 .PHONY: help run demo test test-long check format lint types template house sam-validate sam-build bench bench-core clean
+.PHONY: check-template checkov deploy preflight image bootstrap destroy deploy-two-regions deploy-local cost picture
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,6 +22,12 @@ help: ## what can be made
 
 .venv-sam/.installed: requirements/sam.txt local/install.sh
 	@sh local/install.sh .venv-sam requirements/sam.txt && touch $@
+
+.venv-checks/.installed: requirements/checks.txt local/install.sh
+	@sh local/install.sh .venv-checks requirements/checks.txt && touch $@
+
+.venv-emulator/.installed: requirements/emulator.txt local/install.sh
+	@PYTHON="$$(sh local/runtime_python.sh)/python3" sh local/install.sh .venv-emulator requirements/emulator.txt && touch $@
 
 # Byte code of our own modules: twice as quick a cold start.
 .PHONY: compiled
@@ -39,7 +46,7 @@ test: compiled ## all tests but the long ones
 test-long: compiled ## the tests that take minutes
 	$(PYTHON_BIN) -m pytest -m long $(ARGUMENTS)
 
-check: lint types sam-validate house ## format, lint, types, template and house rules
+check: lint types house check-template ## format, lint, types, template and house rules
 
 format: .venv/.installed ## put all code into the one format
 	$(PYTHON_BIN) -m ruff format .
@@ -52,13 +59,55 @@ types: .venv/.installed
 	$(PYTHON_BIN) -m mypy $(wildcard $(OWN))
 
 house: .venv/.installed
-	$(PYTHON_BIN) -m pytest tests/test_house.py tests/test_template.py tests/test_rights.py
+	$(PYTHON_BIN) -m pytest tests/test_house.py
+
+check-template: .venv/.installed .venv-sam/.installed .venv-checks/.installed sam-validate ## what can be said of the templates offline
+	.venv-sam/bin/cfn-lint global.yaml
+	$(PYTHON_BIN) -m pytest tests/test_template.py tests/test_rights.py tests/test_events.py tests/test_deploy.py tests/test_promises.py tests/test_checkov.py
 
 sam-validate: .venv-sam/.installed ## the deployable template, as CloudFormation and SAM see it
 	$(SAM) validate --lint
 
 sam-build: .venv-sam/.installed ## what `sam deploy` uploads; needs the runtime's Python
 	@runtime=$$(sh local/runtime_python.sh) && PATH="$$runtime:$$PATH" $(SAM) build
+
+# The way to AWS: docs/operations.md. PROFILE is one of samconfig.toml.
+PROFILE ?= default
+CARRY = $(PYTHON_BIN) -m deploy --profile $(PROFILE)
+DEPLOY = $(SAM) deploy --config-env $(PROFILE)
+export ARCHITECTURE ?= x86_64
+
+deploy: preflight sam-build ## the whole exchange into the AWS account of the credentials at hand (PROFILE=default)
+	$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset
+	image=$$($(CARRY) image --tag "$(TAG)") && \
+		$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides "MatchingImage=$$image"
+	$(CARRY) bootstrap
+
+preflight: .venv/.installed ## whether the account is ready; makes what is missing and free
+	@$(CARRY) preflight
+
+image: .venv/.installed ## build and push the image of the matching service; prints it by digest (TAG=the commit)
+	@$(CARRY) image --tag "$(TAG)"
+
+bootstrap: .venv/.installed ## schema, roles, mappings, seed and first keys of the deployed stack
+	@$(CARRY) bootstrap
+
+destroy: .venv/.installed ## delete a deployed stack of the profile small, with all that it would leave
+	@$(CARRY) destroy
+
+deploy-two-regions: .venv/.installed ## two regions and what they share (DRYRUN=1 prints the order; DOMAIN=, FIRST_CERTIFICATE=, ...)
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(PYTHON_BIN) -m deploy --profile production two-regions $(if $(DRYRUN),--dry-run) \
+		$(if $(SECOND),--second $(SECOND)) --domain "$(DOMAIN)" --first-certificate "$(FIRST_CERTIFICATE)" \
+		--second-certificate "$(SECOND_CERTIFICATE)" --image "$(IMAGE)" --second-image "$(SECOND_IMAGE)"
+
+deploy-local: compiled sam-build .venv-emulator/.installed ## `sam deploy` to an emulator, and an order through it
+	@$(PYTHON_BIN) -m deploy.local_deployment
+
+cost: .venv/.installed ## docs/cost.md
+	@$(CARRY) cost
+
+picture: .venv/.installed ## the picture of docs/architecture.md
+	@$(CARRY) picture
 
 bench: compiled ## every figure beside its limit and its budget (RUNS=3)
 	@exec $(PYTHON_BIN) -m bench $(if $(RUNS),--runs $(RUNS)) $(ARGUMENTS)

@@ -164,8 +164,13 @@ class Stack:
 
 def load(path: Path, parameters: Mapping[str, str] | None = None) -> Stack:
     """Read the template at `path`; raise `TemplateError` when it is no readable YAML."""
+    return Stack(document(path), parameters or {})
+
+
+def document(path: Path) -> dict[str, Any]:
+    """Return the template at `path` as it stands, short tags in their long form; raise `TemplateError` likewise."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        read: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise TemplateError(f"{path} is not readable: {error}") from error
-    return Stack(document, parameters or {})
+    return read

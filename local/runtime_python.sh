@@ -1,7 +1,7 @@
 #!/bin/sh
 # Print the folder of a working interpreter of the functions' runtime, or say in one line that there is none.
 set -eu
-version=$(sed -n 's/^ *Runtime: python\([0-9.]*\).*/\1/p' template.yaml | head -n 1)
+version=$(sed -n 's/^.*[ {]Runtime: python\([0-9.]*\).*/\1/p' template.yaml | head -n 1)
 for candidate in "${PYENV_ROOT:-${HOME:-/root}/.pyenv}"/versions/"$version".*/bin/python"$version" \
     "python$version" /usr/local/bin/python"$version" /opt/homebrew/bin/python"$version" \
     "${HOME:-/root}"/.local/share/uv/python/cpython-"$version"*/bin/python"$version"; do

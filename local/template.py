@@ -241,13 +241,18 @@ def _function_name(target: Any, functions: Mapping[str, Function], place: str) -
 
 
 def _sources(stack: Stack) -> Iterator[KinesisSource]:
+    consumers = {
+        name: _logical_id(properties["StreamARN"], name)
+        for name, properties in stack.of_type("AWS::Kinesis::StreamConsumer").items()
+    }
     for function, properties in stack.of_type("AWS::Serverless::Function").items():
         for name, event in properties.get("Events", {}).items():
             if event["Type"] == "Kinesis":
-                yield _source(f"{function}{name}", function, event["Properties"])
+                yield _source(f"{function}{name}", function, event["Properties"], consumers)
 
 
-def _source(name: str, function: str, properties: Mapping[str, Any]) -> KinesisSource:
+def _source(name: str, function: str, properties: Mapping[str, Any], consumers: Mapping[str, str]) -> KinesisSource:
+    """Return one event source; one with enhanced fan-out reads, here, the stream of its consumer."""
     known = {"Stream", "BatchSize", "MaximumBatchingWindowInSeconds", "StartingPosition", "BisectBatchOnFunctionError"}
     known |= {"FunctionResponseTypes", "MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "ParallelizationFactor"}
     known |= {"DestinationConfig", "Enabled"}
@@ -257,7 +262,7 @@ def _source(name: str, function: str, properties: Mapping[str, Any]) -> KinesisS
     return KinesisSource(
         name=name,
         function=function,
-        stream=_logical_id(properties["Stream"], name),
+        stream=consumers.get(source := _logical_id(properties["Stream"], name), source),
         batch_size=int(properties.get("BatchSize", 100)),
         window_seconds=float(properties.get("MaximumBatchingWindowInSeconds", 0)),
         starting_position=properties["StartingPosition"],

@@ -21,7 +21,7 @@ from exchange.gateway_client import GatewayClient
 from exchange.gateway_client import Leader as Address
 from exchange.settings import Bootstrap as Settings
 from exchange.settings import Service
-from matching_service import lease, migrations, seed, tenure
+from matching_service import lease, migrations, search_access, seed, tenure
 from matching_service.database import LOADING, opened, rows
 from matching_service.leader import Submission
 from matching_service.lease import Candidate
@@ -48,12 +48,22 @@ def run(settings: Settings, credentials: Path | None, base_url: str) -> None:
         migrations.grant_roles(owner, passwords)
         logger.info("the schema is ready", extra={"migrations_applied": applied})
         if settings.search_url:
-            search.install_templates(search.client(settings.search_url))
+            index = search.client(settings.search_url)
+            search_access.grant(index, names(settings.search_writers), names(settings.search_readers))
+            search.install_templates(index)
         submit(settings, owner, seed.commands(settings.cell, settings.home_region))
         keys = {name: _key(settings, owner, name) for name in seed.SCOPES}
     logger.info("the seed is there", extra={"accounts": len(keys)})
+    content = {"base_url": base_url, "accounts": keys}
     if credentials is not None:
-        _write(credentials, {"base_url": base_url, "accounts": keys})
+        _write(credentials, content)
+    if settings.credentials_secret:
+        _put(settings.credentials_secret, content)
+
+
+def names(listed: str) -> tuple[str, ...]:
+    """Return what a setting names, separated by commas."""
+    return tuple(name for name in listed.split(",") if name)
 
 
 def submit(settings: Settings, connection: Connection, commands: list[Command]) -> list[wire.Answer]:
@@ -161,6 +171,14 @@ def _stored_key(connection: Connection, cell: int, account_id: str) -> list[tupl
         " ORDER BY created_sequence LIMIT 1",
         (cell, account_id),
     )
+
+
+def _put(secret: str, content: dict[str, Any]) -> None:
+    """Give the keys to Secrets Manager, the one place that outlives a task and that an operator may read."""
+    import boto3
+
+    boto3.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(content))
+    logger.info("the keys are in Secrets Manager", extra={"secret": secret})
 
 
 def _write(credentials: Path, content: dict[str, Any]) -> None:

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg2
-import redis
 
 from exchange.settings import Service as Settings
+from exchange.stores.cache import CacheAway, CommandError
 from matching_service import history
 from matching_service.candles import INTERVALS_S, KEPT, Candle
 from matching_service.database import LOADING, opened
@@ -102,7 +102,7 @@ class Display:
         """Tell whether `work` was done; Redis may be away, and comes back by itself."""
         try:
             outcome = await work
-        except redis.RedisError as error:
+        except (CacheAway, CommandError) as error:
             if self.is_reachable:
                 logger.warning("Redis cannot be reached", extra={"why": str(error)})
             self.is_reachable = False

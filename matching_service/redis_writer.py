@@ -5,12 +5,8 @@ which nothing but the whole is written.
 """
 
 import json
-from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
+from exchange.stores.cache import Cache, Script
 from matching_service.projections import KEPT_TRADES, Bodies
 
 TIMEOUT_S = 0.05
@@ -42,19 +38,21 @@ return 2
 
 
 class RedisWriter:
-    """The leader's one connection to Redis; every call returns within about 50 ms or raises `redis.RedisError`."""
+    """The leader's way to Redis, one node or a cluster; every call returns within about 50 ms or raises.
+
+    `CacheAway` when it cannot be asked now, `CommandError` when it refuses.
+    """
 
     def __init__(self, url: str, cell: int, kept_candles: int) -> None:
         self.cell = cell
         self.kept_candles = kept_candles
-        self.client: redis.Redis = redis.Redis.from_url(
-            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
-        )
-        self.script: Any = self.client.register_script(_SCRIPT)
+        self.cache = Cache(url, TIMEOUT_S)
+        self.script = Script(_SCRIPT)
 
     def write_leader(self, endpoint: str, certificate: str) -> None:
         """Tell the edges where the leader is."""
-        self.client.set(f"{{{self.cell}}}:leader", json.dumps({"endpoint": endpoint, "certificate": certificate}))
+        key = f"{{{self.cell}}}:leader"
+        self.cache.call(key, "SET", key, json.dumps({"endpoint": endpoint, "certificate": certificate}))
 
     def write(self, bodies: Bodies) -> bool:
         """Write one market; False when nothing is there and `bodies` are not the whole, which is written then."""
@@ -66,12 +64,13 @@ class RedisWriter:
             "candles": bodies.candles,
         }
         prefix = f"{{{bodies.symbol}}}"
-        outcome = self.script(
-            keys=[f"{prefix}:sequence", prefix],
-            args=[bodies.sequence, json.dumps(payload), KEPT_TRADES, self.kept_candles],
+        outcome = self.cache.run(
+            self.script,
+            (f"{prefix}:sequence", prefix),
+            (bodies.sequence, json.dumps(payload), KEPT_TRADES, self.kept_candles),
         )
         return bool(outcome != NOTHING_THERE)
 
     def close(self) -> None:
-        """Close the connection."""
-        self.client.close()
+        """Close every connection."""
+        self.cache.close()

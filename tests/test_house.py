@@ -18,6 +18,7 @@ ROOMS = {
     "exchange": ROOT / "layers" / "exchange" / "exchange",
     "matching_service": ROOT / "matching_service",
     "local": ROOT / "local",
+    "deploy": ROOT / "deploy",
     "client": ROOT / "client",
     "console": ROOT / "console",
     "bench": ROOT / "bench",
@@ -32,6 +33,7 @@ MAY_IMPORT = {
     "exchange": {"exchange"},
     "matching_service": {"matching_service", "exchange"},
     "local": {"local", "exchange"},
+    "deploy": {"deploy", "local", "client"},
     "client": {"client"},
     "console": {"console"},
     "bench": {"bench", "client", "exchange", "the pure core", *STATEMENTS},
@@ -65,8 +67,9 @@ NOT_OUR_WORDS = {
 """Words of the "not" column, and abbreviations, that no name of ours has a use for in any other sense."""
 
 TOP_LEVEL = {
-    "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "bench", "client", "console", "docs", "events", "functions",
-    "layers", "local", "matching_service", "pyproject.toml", "requirements", "samconfig.toml", "template.yaml", "tests",
+    "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "bench", "client", "console", "deploy", "docs", "events",
+    "functions", "global.yaml", "layers", "local", "matching_service", "pyproject.toml", "requirements",
+    "samconfig.toml", "template.yaml", "tests",
 }  # fmt: skip
 
 
@@ -230,7 +233,7 @@ def test_the_core_is_where_the_table_says_it_is() -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    readers = ("functions", "exchange", "matching_service", "client", "console", "bench")
+    readers = ("functions", "exchange", "matching_service", "client", "console", "bench", "deploy")
     found = problems(environment_reads, readers)
 
     assert [problem for problem in found if not problem.startswith("exchange.settings: ")] == []

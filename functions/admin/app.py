@@ -80,6 +80,12 @@ def search_client() -> Any:
     return search.client(clients().settings.search_url)
 
 
+@app.get("/v1/live")
+def live() -> Response[str]:
+    """Tell the load balancer that this function runs, asking nothing."""
+    return answered({"status": "ok"})
+
+
 @app.post("/v1/admin/assets")
 def create_asset() -> Response[str]:
     """Create an asset."""

@@ -64,6 +64,12 @@ def gate() -> Gate:
     return Gate(clients())
 
 
+@app.get("/v1/live")
+def live() -> Response[str]:
+    """Tell the load balancer that this function runs, asking nothing."""
+    return answered({"status": "ok"})
+
+
 @app.post("/v1/orders")
 def place() -> Response[str]:
     """Hand one order to the leader and answer with what became of it."""

@@ -75,7 +75,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """What `bootstrap` needs: the owner's way into the database, the passwords of the roles that serve, the secrets."""
+    """What `bootstrap` needs: the owner's way into the database, the passwords of the roles that serve, the secrets.
+
+    `search_writers` and `search_readers` are IAM roles, separated by commas, for a domain with fine-grained access;
+    `credentials_secret` is the secret of Secrets Manager that is given the seeded keys. Each may be empty.
+    """
 
     owner_database_url: str
     database_url: str
@@ -86,6 +90,9 @@ class Bootstrap:
     database_password: str = ""
     functions_database_password: str = ""
     search_url: str = ""
+    search_writers: str = ""
+    search_readers: str = ""
+    credentials_secret: str = ""
     cell: int = 1
     home_region: str = "local"
     service_name: str = "bootstrap"
