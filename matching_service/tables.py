@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from exchange import amounts
 from exchange.commands import Journaled, fingerprint
+from exchange.documents import market_document
 from exchange.events import Event, Trade, Transferred
-from exchange.markets import RATE_DECIMALS, Asset, Market
+from exchange.markets import Asset, Market
 from exchange.orders import Side
 from matching_service.accounts import Account, Balance
 from matching_service.book import Order
@@ -184,7 +185,9 @@ def _administration(
         ],
         "accounts": [_account_row(account) for account in changes.accounts],
         "api_keys": [_api_key_row(api_key) for api_key in changes.api_keys],
-        "markets": [market_row(live.settings, live.created_sequence) for live in changes.markets],
+        "markets": [
+            market_document(live.settings) | {"created_sequence": live.created_sequence} for live in changes.markets
+        ],
         "transfers": [_transfer_row(entry) for entry in changes.transfers],
         "transferred": [
             _transferred_row(*found, asset(found[3].asset).decimals) for found in _transferred(journaled, batch_events)
@@ -221,26 +224,6 @@ def _transfer_row(entry: TransferEntry) -> Row:
         "kind": entry.transfer.kind,
         "reference": entry.transfer.reference,
         "sequence": entry.sequence,
-    }
-
-
-def market_row(market: Market, created_sequence: int) -> Row:
-    """Return a market as its row, every number as exact text."""
-    band = market.price_band
-    return {
-        "symbol": market.symbol,
-        "base": market.base,
-        "quote": market.quote,
-        "status": market.status,
-        "tick_size": amounts.trimmed(market.tick_size, amounts.MAX_DECIMALS),
-        "lot_size": amounts.trimmed(market.lot_size, amounts.MAX_DECIMALS),
-        "min_notional": market.quote_text(market.min_notional),
-        "max_quantity": market.quantity_text(market.max_quantity),
-        "maker_fee_rate": amounts.trimmed(market.maker_fee_rate, RATE_DECIMALS),
-        "taker_fee_rate": amounts.trimmed(market.taker_fee_rate, RATE_DECIMALS),
-        "price_band": None if band is None else amounts.trimmed(band, RATE_DECIMALS),
-        "home_region": market.home_region,
-        "created_sequence": created_sequence,
     }
 
 
