@@ -44,10 +44,9 @@ class Tenure:
             opening.callback(self.writer.close)
             self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
             opening.callback(self.reader.close)
-            loaded = self._loaded()
+            self.loaded = self._loaded()
             opening.pop_all()
-        self.engine = loaded.engine
-        self.chain = loaded.chain
+        self.engine = self.loaded.engine
         self.renewing = ThreadPoolExecutor(1, "renew")
 
     def _loaded(self) -> Loaded:
@@ -62,7 +61,7 @@ class Tenure:
     def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
         """Return the leader of this tenure; call it within the event loop."""
         limits = (self.settings.batch_commands, self.settings.queue_commands)
-        sequencer = Sequencer(self.engine, self.leadership, self.chain)
+        sequencer = Sequencer(self.loaded, self.leadership)
         return Leader(sequencer, self.writer, self.reader, limits, committed, poisoned)
 
     async def keep(self) -> None:

@@ -4,7 +4,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -60,10 +59,13 @@ def cells(connection: Connection) -> list[int]:
 
 def journal_rows(connection: Connection, cell: int) -> Iterator[JournalRow]:
     """Return the journal of a cell in order."""
-    columns = "cell, first_sequence, last_sequence, batch_id::text, epoch, last_time, commands, events, chain"
+    columns = (
+        "cell, first_sequence, last_sequence, batch_id::text, epoch, last_time, commands, events, chain, state_hash"
+    )
     query = f"SELECT {columns} FROM journal WHERE cell = %s ORDER BY first_sequence"
     for row in _rows(connection, query, cell):
-        yield replace(JournalRow(*row), chain=bytes(row[-1]))
+        *values, chain, state_hash = row
+        yield JournalRow(*values, bytes(chain), None if state_hash is None else bytes(state_hash))
 
 
 def order_documents(connection: Connection) -> dict[str, Document]:
