@@ -24,6 +24,7 @@ from exchange.wire import Answer
 from matching_service import answers, journal
 from matching_service.answers import Tables
 from matching_service.engine import Copy, Engine, Refusal
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch, Writer
 from matching_service.lease import Leadership
 from matching_service.tables import RowWriter
@@ -107,6 +108,7 @@ class Leader:
         limits: tuple[int, int],
         committed: Callable[[Batch], None],
         poisoned: Command | None = None,
+        failpoints: Failpoints = NONE,
     ) -> None:
         self.engine = engine
         self.leadership = leadership
@@ -125,6 +127,10 @@ class Leader:
         self.is_stopping = False
         self.writing = ThreadPoolExecutor(1, "commit")
         self.reading = ThreadPoolExecutor(1, "look-up")
+        self._match = failpoints.around("match", self.match)
+        self._applied = failpoints.around("apply", engine.apply)
+        self._commit = failpoints.around("commit", writer.commit)
+        self._acknowledge = failpoints.around("acknowledge", acknowledge)
 
     def submit(self, submission: Submission) -> None:
         """Queue every command, or refuse the whole where the bound is reached."""
@@ -168,7 +174,7 @@ class Leader:
         if not tickets:
             return
         known = await self._look_up(tickets)
-        matched = self.match(tickets, known)
+        matched = self._match(tickets, known)
         if self.in_flight:
             await self.in_flight
         self.in_flight = asyncio.create_task(self._commit_and_answer(matched))
@@ -254,7 +260,7 @@ class Leader:
 
     def _apply(self, command: Command, time: int) -> list[Event]:
         try:
-            return self.engine.apply(command, time)
+            return self._applied(command, time)
         except Exception as error:
             logger.exception("a command could not be applied", extra={"sequence": self.engine.sequence})
             raise Poisoned(command) from error
@@ -283,9 +289,8 @@ class Leader:
     async def _commit_and_answer(self, matched: Matched) -> None:
         batch = matched.batch
         if batch is not None:
-            await asyncio.get_running_loop().run_in_executor(self.writing, self.writer.commit, batch)
-        for ticket, answer in matched.ready:
-            ticket.submission.answer(ticket.place, answer)
+            await asyncio.get_running_loop().run_in_executor(self.writing, self._commit, batch)
+        self._acknowledge(matched)
         if batch is not None:
             self.committed(batch)
         if matched.later:
@@ -335,3 +340,9 @@ class Leader:
         self.open_tickets.clear()
         self.writing.shutdown(wait=False)
         self.reading.shutdown(wait=False)
+
+
+def acknowledge(matched: Matched) -> None:
+    """Tell those whose answers are ready; their batch is committed."""
+    for ticket, answer in matched.ready:
+        ticket.submission.answer(ticket.place, answer)
