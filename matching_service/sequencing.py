@@ -11,6 +11,7 @@ from exchange.orders import PlaceOrder
 from exchange.wire import Answer
 from matching_service import answers, journal, state_hash
 from matching_service.engine import Copy, Refusal
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch
 from matching_service.lease import Leadership
 from matching_service.replica import Loaded
@@ -46,11 +47,12 @@ class Sequencer:
     The first batch carries the full hash, as it is at take-over; later ones where it is due.
     """
 
-    def __init__(self, loaded: Loaded, leadership: Leadership) -> None:
+    def __init__(self, loaded: Loaded, leadership: Leadership, failpoints: Failpoints = NONE) -> None:
         self.engine = engine = loaded.engine
         self.state_hash = loaded.state_hash
         self.leadership = leadership
         self.chain = loaded.chain
+        self._applied = failpoints.around("apply", engine.apply)
         self.row_writer = RowWriter(engine.market, engine.asset)
         self.owes_hash = True
 
@@ -104,7 +106,7 @@ class Sequencer:
 
     def _apply(self, command: Command, time: int) -> list[Event]:
         try:
-            return self.engine.apply(command, time)
+            return self._applied(command, time)
         except Exception as error:
             logger.exception("a command could not be applied", extra={"sequence": self.engine.sequence})
             raise Poisoned(command) from error

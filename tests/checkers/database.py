@@ -4,6 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -64,8 +65,8 @@ def journal_rows(connection: Connection, cell: int) -> Iterator[JournalRow]:
     )
     query = f"SELECT {columns} FROM journal WHERE cell = %s ORDER BY first_sequence"
     for row in _rows(connection, query, cell):
-        *values, chain, state_hash = row
-        yield JournalRow(*values, bytes(chain), None if state_hash is None else bytes(state_hash))
+        full_hash = None if row[-1] is None else bytes(row[-1])
+        yield replace(JournalRow(*row), chain=bytes(row[-2]), state_hash=full_hash)
 
 
 def order_documents(connection: Connection) -> dict[str, Document]:
