@@ -121,7 +121,7 @@ PLANTED: dict[str, tuple[list[Call], str]] = {
     ),
     "a read goes back behind another read": (
         [*CLEAN[:1], read("ask", 9, 31, 32), read("ask", 8, 33, 34), *CLEAN[1:]],
-        "I7: order ask (200): happened at 8 to 8, but calls that had returned before it began show 9",
+        "I7: order ask (200): happened at 8, but calls that had returned before it began show 9",
     ),
     "a read shows what was never committed": (
         redone(2, lambda read: {"order": read["order"] | {"sequence": 10}}),
