@@ -16,8 +16,10 @@ from matching_service import certificates, lease, tenure
 from matching_service.display import Display
 from matching_service.gateway import Gateway, Session
 from matching_service.journal import CopyLost, Doubtful, Fenced
-from matching_service.leader import Leader, Poisoned, Submission
+from matching_service.leader import Leader
 from matching_service.lease import Candidate
+from matching_service.sequencing import Poisoned
+from matching_service.submissions import Submission
 from matching_service.tenure import LeaseLost, Tenure
 
 RETRY_S = 0.2

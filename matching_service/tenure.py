@@ -18,6 +18,7 @@ from matching_service.journal import Batch, Writer
 from matching_service.leader import Leader
 from matching_service.lease import Candidate, Leadership
 from matching_service.replica import Loaded
+from matching_service.sequencing import Sequencer
 
 PARTITIONS_AHEAD = 16_000_000
 IN_DOUBT_S = 10.0
@@ -61,7 +62,8 @@ class Tenure:
     def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
         """Return the leader of this tenure; call it within the event loop."""
         limits = (self.settings.batch_commands, self.settings.queue_commands)
-        return Leader(self.engine, self.leadership, self.chain, self.writer, self.reader, limits, committed, poisoned)
+        sequencer = Sequencer(self.engine, self.leadership, self.chain)
+        return Leader(sequencer, self.writer, self.reader, limits, committed, poisoned)
 
     async def keep(self) -> None:
         """Renew the lease until it is lost; raise `LeaseLost` then."""
