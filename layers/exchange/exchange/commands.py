@@ -130,8 +130,15 @@ journaled_decoder = Decoder(list[Journaled])
 def fingerprint(command: Command) -> bytes:
     """Return 16 bytes that are equal for two commands exactly when they ask the same thing.
 
-    What may differ between copies is left out: the queue's deadline of an order, the id of a request.
+    What may differ between copies is left out: the queue's deadlines of an order, the id of a request.
     """
-    if isinstance(command, PlaceOrder) and command.queue_deadline_ms is not None:
-        command = replace(command, queue_deadline_ms=None)
-    return hashlib.blake2b(encoder.encode(command), digest_size=16).digest()
+    if not isinstance(command, PlaceOrder):
+        return _digest(encoder.encode(command))
+    if command.queue_deadline_ms is not None or command.queue_deadlines is not None:
+        command = replace(command, queue_deadline_ms=None, queue_deadlines=None)
+    # Fingerprints are kept for ever: one goes over the fields that orders have always had, without `queue_deadlines`.
+    return _digest(encoder.encode(command)[: -len(",null]")] + b"]")
+
+
+def _digest(asked: bytes) -> bytes:
+    return hashlib.blake2b(asked, digest_size=16).digest()
