@@ -11,6 +11,7 @@ from exchange.orders import PlaceOrder
 from exchange.wire import Answer
 from matching_service import answers, journal
 from matching_service.engine import Copy, Engine, Refusal
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch
 from matching_service.lease import Leadership
 from matching_service.submissions import Ticket
@@ -42,10 +43,11 @@ class Matched(Struct):
 class Sequencer:
     """The memory of one leadership: the engine, and the chain of the last batch that was made of it."""
 
-    def __init__(self, engine: Engine, leadership: Leadership, chain: bytes) -> None:
+    def __init__(self, engine: Engine, leadership: Leadership, chain: bytes, failpoints: Failpoints = NONE) -> None:
         self.engine = engine
         self.leadership = leadership
         self.chain = chain
+        self._applied = failpoints.around("apply", engine.apply)
         self.row_writer = RowWriter(engine.market, engine.asset)
 
     def poisoned(self, command: Command) -> Batch:
@@ -98,7 +100,7 @@ class Sequencer:
 
     def _apply(self, command: Command, time: int) -> list[Event]:
         try:
-            return self.engine.apply(command, time)
+            return self._applied(command, time)
         except Exception as error:
             logger.exception("a command could not be applied", extra={"sequence": self.engine.sequence})
             raise Poisoned(command) from error
