@@ -55,7 +55,10 @@ def begin_day(state: State, market: LiveMarket) -> list[TierChanged]:
     state.changed_markets[market] = None
     changed = find_tiers(market, market.settings)
     for trader in market.traders.values():
-        trader.volumes = [volume for volume in trader.volumes if counts(volume, day)]
+        while trader.volumes and not counts(trader.volumes[0], day):
+            volume = trader.volumes.pop(0)
+            volume.quote = 0
+            state.changed_fee_volumes[volume] = None
     if not any(trader.volumes for trader in market.traders.values()):
         figures.fee_day = None
     return changed

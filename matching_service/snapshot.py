@@ -1,11 +1,10 @@
-"""The state of a cell as plain records: taken, restored and listed for hashing; it neither loads nor stores them."""
+"""The state of a cell as plain records: taken and restored; it neither loads nor stores them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from msgspec import structs
-from msgspec.json import Encoder
 
 from exchange.commands import CreateApiKey
 from exchange.markets import Market, MarketFigures
@@ -13,8 +12,6 @@ from exchange.orders import OrderRecord
 from matching_service import fees
 from matching_service.accounts import Account, Balance, FeeVolume
 from matching_service.state import ApiKey, ListedAsset, State
-
-_encode = Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,35 +96,6 @@ def restored(snapshot: Snapshot) -> State:
         state.request_ids.advance(snapshot.sequence, snapshot.time)
     _assert_holds(state)
     return state
-
-
-def records(state: State) -> Iterator[tuple[str, bytes]]:
-    """Return every record of the state with its key; equal states have equal records, in any order."""
-    snapshot = taken(state)
-    yield "cell", _encode((snapshot.cell, snapshot.sequence, snapshot.time))
-    for listed in snapshot.assets:
-        yield f"asset/{listed.asset.asset}", _encode(listed)
-    for account in snapshot.accounts:
-        yield f"account/{account.account_id}", _encode(account)
-    for balance in snapshot.balances:
-        yield f"balance/{balance.account_id}/{balance.asset}", _encode((balance.available, balance.held))
-    figures = dict(snapshot.figures)
-    for settings, created_sequence in snapshot.markets:
-        yield f"market/{settings.symbol}", _encode((settings, created_sequence, figures[settings.symbol]))
-    for volume in snapshot.fee_volumes:
-        yield f"fee_volume/{volume.account_id}/{volume.symbol}/{volume.day}", _encode(volume.quote)
-    for created, created_sequence in snapshot.api_keys:
-        yield f"api_key/{created.api_key}", _encode((created, created_sequence))
-    yield from _trading_records(snapshot)
-
-
-def _trading_records(snapshot: Snapshot) -> Iterator[tuple[str, bytes]]:
-    for record, priority_sequence in snapshot.orders:
-        yield f"order/{record.placed.order_id}", _encode((record, priority_sequence))
-    for identifier, sequence in snapshot.recent_ids:
-        yield f"recent_id/{identifier}", _encode(sequence)
-    for identifier, sequence, time in snapshot.request_ids:
-        yield f"request_id/{identifier}", _encode((sequence, time))
 
 
 def _restore_volumes(state: State, volumes: Iterable[FeeVolume]) -> None:
