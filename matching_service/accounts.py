@@ -41,7 +41,7 @@ class Account:
 
 @dataclass(slots=True, eq=False)
 class FeeVolume:
-    """What an account traded in a market on one UTC day, counted from the epoch, in quote units; 0 once it is too old."""
+    """What an account traded in a market on a UTC day, counted from the epoch, in quote units; 0 once it is too old."""
 
     account_id: str
     symbol: str

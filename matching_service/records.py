@@ -28,9 +28,7 @@ def records(state: State) -> Iterator[Record]:
         yield of_balance(balance)
     for market in state.markets.values():
         yield of_market(market)
-        for trader in market.traders.values():
-            for volume in trader.volumes:
-                yield of_fee_volume(volume)
+        yield from map(of_fee_volume, market.fee_volumes())
     for api_key in state.api_keys.values():
         yield of_api_key(api_key)
     for order in state.orders.values():

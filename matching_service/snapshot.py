@@ -54,12 +54,7 @@ def taken(state: State) -> Snapshot:
         recent_ids=state.recent_ids.entries(),
         request_ids=list(state.request_ids.entries()),
         figures=[(symbol, structs.replace(market.figures)) for symbol, market in state.markets.items()],
-        fee_volumes=[
-            replace(volume)
-            for market in state.markets.values()
-            for trader in market.traders.values()
-            for volume in trader.volumes
-        ],
+        fee_volumes=[replace(volume) for market in state.markets.values() for volume in market.fee_volumes()],
     )
 
 

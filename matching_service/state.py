@@ -1,5 +1,6 @@
 """All that the engine of one cell holds, and what of it changed since it was last asked; it decides nothing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exchange.commands import CreateApiKey, Transfer
@@ -82,6 +83,10 @@ class LiveMarket:
     fees: Trader
     figures: MarketFigures
     traders: dict[str, Trader] = field(default_factory=dict)
+
+    def fee_volumes(self) -> Iterator[FeeVolume]:
+        """Return the volumes of everybody."""
+        return (volume for trader in self.traders.values() for volume in trader.volumes)
 
 
 @dataclass(slots=True)
