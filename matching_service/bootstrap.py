@@ -23,8 +23,8 @@ from exchange.settings import Bootstrap as Settings
 from exchange.settings import Service
 from matching_service import lease, migrations, search_access, seed, tenure
 from matching_service.database import LOADING, opened, rows
-from matching_service.leader import Submission
 from matching_service.lease import Candidate
+from matching_service.submissions import Submission
 
 DEADLINE_S = 60.0
 RETRY_S = 0.25

@@ -19,6 +19,23 @@ class MarketStatus(StrEnum):
     AUCTION = "auction"
 
 
+class ReferencePolicy(StrEnum):
+    """What a market's price band is laid around."""
+
+    MOVING = "moving"
+    """The last trade's price as of the end of the command before."""
+    LAST_AUCTION = "last_auction"
+    """The price of the last auction."""
+
+
+class FeeTier(Struct, frozen=True, array_like=True):
+    """The rates of an account that traded at least `volume` quote units in the market on the 30 UTC days before."""
+
+    volume: int
+    maker_fee_rate: int
+    taker_fee_rate: int
+
+
 class Asset(Struct, frozen=True, array_like=True):
     """One asset; an amount of it is an integer of 10^-decimals."""
 
@@ -30,7 +47,9 @@ class Market(Struct, frozen=True, array_like=True):
     """One market in integers.
 
     `tick_size` and `lot_size` are scaled by 10^18. `min_notional` is in quote units, `max_quantity` in lots, the
-    rates and the band in 10^-9. `base_decimals` and `quote_decimals` are those of the two assets.
+    rates and the band in 10^-9. `base_decimals` and `quote_decimals` are those of the two assets. A negative
+    `maker_fee_rate` is a rebate. `fee_tiers` ascend by volume. `status_before_halt` is set while the exchange is
+    halted.
     """
 
     symbol: str
@@ -48,6 +67,10 @@ class Market(Struct, frozen=True, array_like=True):
     home_region: str
     base_decimals: int
     quote_decimals: int
+    reference: ReferencePolicy = ReferencePolicy.MOVING
+    volatility_auction_ms: int = 30_000
+    fee_tiers: tuple[FeeTier, ...] = ()
+    status_before_halt: MarketStatus | None = None
 
     @property
     def price_decimals(self) -> int:

@@ -97,7 +97,13 @@ class OrderRecord(Struct, frozen=True, array_like=True, gc=False):
     """One order as it stands at `sequence`: what was asked (`placed`) and what became of it.
 
     `remaining_lots` is None for a market order by quote_quantity. `filled_quote`, `fee_base` and `fee_quote` are in
-    asset units, the times in microseconds. `first_sequence` is that of the command that entered the order.
+    asset units, the times in microseconds. `first_sequence` is that of the command that entered the order. After an
+    amend `placed` shows the quantity and the price as amended.
+
+    `displayed_lots` is what an iceberg still shows of its slice, None for an order that shows all. `trigger_ticks` is
+    the price that triggers a waiting order, None where there is none yet and once it was reached. `partner_id` is the
+    other leg of its pair. `prevented_lots` were given up by self-trade prevention: the quantity is what was filled,
+    what remains and these.
     """
 
     placed: PlaceOrder
@@ -112,6 +118,10 @@ class OrderRecord(Struct, frozen=True, array_like=True, gc=False):
     sequence: int
     created_time: int
     updated_time: int
+    displayed_lots: int | None = None
+    trigger_ticks: int | None = None
+    partner_id: str | None = None
+    prevented_lots: int = 0
 
 
 class FillRecord(Struct, frozen=True, array_like=True, gc=False):

@@ -1,0 +1,127 @@
+"""Tickets into a batch: each command gets its sequence and is applied, or is answered without; nothing is committed."""
+
+import logging
+
+from msgspec import Struct
+
+from exchange.commands import CancelOrder, Command, Journaled
+from exchange.errors import DETAIL_OF_CODE
+from exchange.events import CommandRefused, Event
+from exchange.orders import PlaceOrder
+from exchange.wire import Answer
+from matching_service import answers, journal
+from matching_service.engine import Copy, Engine, Refusal
+from matching_service.failpoints import NONE, Failpoints
+from matching_service.journal import Batch
+from matching_service.lease import Leadership
+from matching_service.submissions import Ticket
+from matching_service.tables import RowWriter
+
+logger = logging.getLogger(__name__)
+
+
+class Poisoned(Exception):  # noqa: N818 - it names the command, the bug is its cause
+    """`apply` raised: the memory is of no more use, and `command` must be journaled without being applied."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(type(command).__name__)
+        self.command = command
+
+
+class Matched(Struct):
+    """A batch and what may be told once it is committed; `batch` is None when nothing was sequenced.
+
+    `later` are those that are answered from the tables then, each with the sequence that it is about.
+    """
+
+    tickets: list[Ticket]
+    batch: Batch | None
+    ready: list[tuple[Ticket, Answer]]
+    later: list[tuple[Ticket, int, bool]]
+
+
+class Sequencer:
+    """The memory of one leadership: the engine, and the chain of the last batch that was made of it."""
+
+    def __init__(self, engine: Engine, leadership: Leadership, chain: bytes, failpoints: Failpoints = NONE) -> None:
+        self.engine = engine
+        self.leadership = leadership
+        self.chain = chain
+        self._applied = failpoints.around("apply", engine.apply)
+        self.row_writer = RowWriter(engine.market, engine.asset)
+
+    def poisoned(self, command: Command) -> Batch:
+        """Give a command that an earlier memory could not apply its sequence, without applying it."""
+        time = max(self.leadership.now(), self.engine.time)
+        events = self.engine.apply_poisoned(command, time)
+        return self._batch([Journaled(self.engine.sequence, time, command, poisoned=True)], [events])
+
+    def match(self, tickets: list[Ticket], known: dict[str, int]) -> Matched:
+        """Sequence and apply each command; what was applied before, or leaves no trace, is not sequenced."""
+        journaled: list[Journaled] = []
+        events: list[list[Event]] = []
+        matched = Matched(tickets, None, [], [])
+        time = max(self.leadership.now(), self.engine.time)
+        for ticket in tickets:
+            command = ticket.command
+            if ticket.submission.request.test:
+                matched.ready.append((ticket, self._test(command)))
+                continue
+            verdict = self._verdict(command, known)
+            if isinstance(verdict, Refusal):
+                refusal = Answer(code=verdict.code, detail=verdict.detail, field=verdict.field)
+                matched.ready.append((ticket, refusal))
+            elif verdict is not None:
+                matched.later.append((ticket, verdict, True))
+            else:
+                happened = self._apply(command, time)
+                journaled.append(Journaled(self.engine.sequence, time, command))
+                events.append(happened)
+                self._note_answer(matched, ticket, time, happened)
+        if journaled:
+            matched.batch = self._batch(journaled, events)
+        return matched
+
+    def _verdict(self, command: Command, known: dict[str, int]) -> Refusal | int | None:
+        """Return the sequence of an earlier application, a refusal without trace, or None."""
+        key = answers.key_of(command)
+        if key is not None and key in known:
+            return known[key]
+        verdict = self.engine.examine(command)
+        return verdict.sequence if isinstance(verdict, Copy) else verdict
+
+    def _test(self, command: Command) -> Answer:
+        assert isinstance(command, PlaceOrder)
+        verdict = self.engine.examine(command)
+        if isinstance(verdict, Refusal):
+            return Answer(code=verdict.code, detail=verdict.detail, field=verdict.field)
+        code = self.engine.check(command)
+        return Answer(code=code, detail=DETAIL_OF_CODE[code]) if code else Answer()
+
+    def _apply(self, command: Command, time: int) -> list[Event]:
+        try:
+            return self._applied(command, time)
+        except Exception as error:
+            logger.exception("a command could not be applied", extra={"sequence": self.engine.sequence})
+            raise Poisoned(command) from error
+
+    def _note_answer(self, matched: Matched, ticket: Ticket, time: int, events: list[Event]) -> None:
+        command, engine = ticket.command, self.engine
+        if isinstance(command, PlaceOrder):
+            answer = answers.order_answer(engine.cell, engine.subject(), events, engine.market(command.symbol))
+        elif isinstance(command, CancelOrder):
+            if isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable":
+                matched.later.append((ticket, engine.sequence, False))
+                return
+            refused = isinstance(events[0], CommandRefused)
+            order_now = None if refused else engine.subject()
+            answer = answers.events_answer(engine.sequence, time, command, events, order_now)
+        else:
+            answer = answers.events_answer(engine.sequence, time, command, events)
+        matched.ready.append((ticket, answer))
+
+    def _batch(self, journaled: list[Journaled], events: list[list[Event]]) -> Batch:
+        rows = self.row_writer.rows_of(journaled, events, self.engine.take_changes())
+        batch = journal.batch_of(self.engine.cell, self.leadership.epoch, self.chain, journaled, events, rows)
+        self.chain = batch.chain
+        return batch

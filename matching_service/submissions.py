@@ -1,0 +1,50 @@
+"""What edges asked and still wait for: submissions of commands, one ticket a command; it knows nothing of engines."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from exchange import wire
+from exchange.commands import Command
+from exchange.wire import Answer
+
+
+class Requester(Protocol):
+    """Who asked: a session of the gateway, or whoever else waits for the reply."""
+
+    def reply(self, message: wire.Reply) -> None:
+        """Take the one reply to a request."""
+
+
+class Submission:
+    """One `Submit` on its way: answered when its last command is."""
+
+    __slots__ = ("answers", "is_taken", "missing", "request", "requester")
+
+    def __init__(self, requester: Requester, request: wire.Submit) -> None:
+        self.requester = requester
+        self.request = request
+        self.answers: list[Answer] = [Answer()] * len(request.commands)
+        self.missing = len(request.commands)
+        self.is_taken = False
+
+    def answer(self, place: int, answer: Answer) -> None:
+        """Set one answer, and reply when it was the last."""
+        self.answers[place] = answer
+        self.missing -= 1
+        if not self.missing:
+            self.requester.reply(wire.Answers(self.request.id, self.answers))
+
+    def fail(self, reason: str, execution: str) -> None:
+        """Reply once that there will be no answer."""
+        if self.missing > 0:
+            self.missing = 0
+            self.requester.reply(wire.Failure(self.request.id, reason, execution))
+
+
+class Ticket(Struct, frozen=True, gc=False):
+    """One command of a submission."""
+
+    submission: Submission
+    place: int
+    command: Command
