@@ -7,7 +7,7 @@ from exchange.errors import DETAIL_OF_CODE, STATUS_OF_CODE, Rejected
 from exchange.events import DeadManSet, OrderAmended, OrderCanceled
 from exchange.http import Document, problem_document
 from exchange.markets import Market
-from exchange.orders import OrderRecord, OrderStatus, PlaceOrder
+from exchange.orders import TRIGGERED_TYPES, OrderRecord, OrderStatus, PlaceOrder
 from exchange.times import time_text
 from exchange.wire import Answer
 
