@@ -1,18 +1,14 @@
-"""The state of a cell as plain records: taken, restored and listed for hashing; it neither loads nor stores them."""
+"""The state of a cell as plain records: taken and restored; it neither loads nor stores them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-
-from msgspec.json import Encoder
 
 from exchange.commands import CreateApiKey
 from exchange.markets import Market
 from exchange.orders import OrderRecord
 from matching_service.accounts import Account, Balance
 from matching_service.state import ApiKey, ListedAsset, State
-
-_encode = Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +80,6 @@ def restored(snapshot: Snapshot) -> State:
         state.request_ids.advance(snapshot.sequence, snapshot.time)
     _assert_holds(state)
     return state
-
-
-def records(state: State) -> Iterator[tuple[str, bytes]]:
-    """Return every record of the state with its key; equal states have equal records, in any order."""
-    snapshot = taken(state)
-    yield "cell", _encode((snapshot.cell, snapshot.sequence, snapshot.time))
-    for listed in snapshot.assets:
-        yield f"asset/{listed.asset.asset}", _encode(listed)
-    for account in snapshot.accounts:
-        yield f"account/{account.account_id}", _encode(account)
-    for balance in snapshot.balances:
-        yield f"balance/{balance.account_id}/{balance.asset}", _encode((balance.available, balance.held))
-    for settings, created_sequence in snapshot.markets:
-        yield f"market/{settings.symbol}", _encode((settings, created_sequence))
-    for created, created_sequence in snapshot.api_keys:
-        yield f"api_key/{created.api_key}", _encode((created, created_sequence))
-    for record, priority_sequence in snapshot.orders:
-        yield f"order/{record.placed.order_id}", _encode((record, priority_sequence))
-    for identifier, sequence in snapshot.recent_ids:
-        yield f"recent_id/{identifier}", _encode(sequence)
-    for identifier, sequence, time in snapshot.request_ids:
-        yield f"request_id/{identifier}", _encode((sequence, time))
 
 
 def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:

@@ -59,6 +59,16 @@ class TransferEntry:
     transfer: Transfer
     sequence: int
 
+    @property
+    def identifier(self) -> str:
+        """The id under which the transfer is remembered."""
+        return transfer_id(self.transfer)
+
+
+def transfer_id(transfer: Transfer) -> str:
+    """Return the id under which a transfer is remembered."""
+    return f"{transfer.kind}/{transfer.account_id}/{transfer.reference}"
+
 
 @dataclass(slots=True, eq=False)
 class LiveMarket:
