@@ -83,9 +83,11 @@ def fills_of(cell: int, order: OrderRecord, events: list[Event], market: Market)
                 yield _fill(cell, order, index, event, market, Liquidity.MAKER)
 
 
-def _fill(
-    cell: int, order: OrderRecord, index: int, trade: Trade, market: Market, liquidity: Liquidity
-) -> FillRecord:
+def _index(fill: FillRecord) -> int:
+    return fill.index
+
+
+def _fill(cell: int, order: OrderRecord, index: int, trade: Trade, market: Market, liquidity: Liquidity) -> FillRecord:
     """Return one side's share: a fee is in the asset received, a rebate in the one that the taker pays its fee in."""
     side, fee = order.placed.side, trade.taker_fee if liquidity is Liquidity.TAKER else trade.maker_fee
     charged = trade.taker_side if fee < 0 else side
@@ -166,16 +168,16 @@ def copy_answer(tables: Tables, command: Command, sequence: int) -> Answer:
     first, events = row.journaled()[place], row.events()[place]
     if not getattr(command, "request_id", "") and first.command != command:
         return _mismatch("admin.duplicate_mismatch")
-    order = None
-    if isinstance(command, CancelOrder):
-        if not isinstance(events[0], OrderCanceled):
-            return refused_cancel(tables, command, sequence, replayed=True)
+    answer = events_answer(sequence, first.time, first.command, events)
+    if isinstance(command, CancelOrder | AmendOrder):
+        if answer.code == "order.not_cancelable":
+            return refused_change(tables, command, sequence, replayed=True)
         order = _order(tables, command.order_id, command.account_id)
-    answer = events_answer(sequence, first.time, first.command, events, order)
+        answer = structs.replace(answer, order=order, fills=_fills(tables, command.order_id, sequence))
     return structs.replace(answer, replayed=True)
 
 
-def refused_cancel(tables: Tables, command: CancelOrder, sequence: int, replayed: bool = False) -> Answer:
+def refused_change(tables: Tables, command: CancelOrder | AmendOrder, sequence: int, replayed: bool = False) -> Answer:
     """Tell an order that was done at `sequence` from one that was not there, or another account's."""
     order = _order(tables, command.order_id, command.account_id)
     code = "order.not_cancelable" if order and order.first_sequence < sequence else "resource.not_found"
@@ -195,19 +197,23 @@ def _order_copy(tables: Tables, command: PlaceOrder) -> Answer:
     if order.status is OrderStatus.REJECTED:
         assert order.reason is not None
         return _refused(order.reason, order, replayed=True)
-    fills = rows(
-        tables.connection,
-        f"SELECT {FILL_COLUMNS} FROM fills WHERE cell = %s AND sequence = %s AND order_id = %s"  # noqa: S608
-        " ORDER BY index LIMIT %s",
-        (tables.cell, order.first_sequence, command.order_id, MOST_FILLS),
-    )
     return Answer(
         sequence=order.sequence,
         time=order.updated_time,
         replayed=True,
         order=order,
-        fills=[fill_from_row(fill, tables.market(fill[FILL_SYMBOL])) for fill in fills],
+        fills=_fills(tables, command.order_id, order.first_sequence),
     )
+
+
+def _fills(tables: Tables, order_id: str, sequence: int) -> list[FillRecord]:
+    found = rows(
+        tables.connection,
+        f"SELECT {FILL_COLUMNS} FROM fills WHERE cell = %s AND sequence = %s AND order_id = %s"  # noqa: S608
+        " ORDER BY index LIMIT %s",
+        (tables.cell, sequence, order_id, MOST_FILLS),
+    )
+    return [fill_from_row(fill, tables.market(fill[FILL_SYMBOL])) for fill in found]
 
 
 def _order(tables: Tables, order_id: str, account_id: str) -> OrderRecord | None:

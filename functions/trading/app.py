@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from exchange import outcomes, pages
 from exchange.auth import Caller
+from exchange.built import check_built
 from exchange.clients import Clients
 from exchange.commands import CancelOrder, CancelOrders, Command
 from exchange.documents import fill_document, order_document
@@ -62,6 +63,7 @@ def place() -> Response[str]:
     """Hand one order to the leader and answer with what became of it."""
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
+    check_built(order)
     (answer,) = clients().engine.submit([order])
     app.received.log.update(order_id=order.order_id, cell=market.cell, sequence=answer.sequence)
     return _response(outcomes.order_outcome(answer, market, app.received.request_id))
@@ -72,6 +74,7 @@ def test() -> Response[str]:
     """Ask the leader what an order would come to, and leave no trace."""
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
+    check_built(order)
     (answer,) = clients().engine.submit([order], test=True)
     if answer.code is not None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
@@ -100,8 +103,7 @@ def place_oco() -> Response[str]:
     caller = gate().changer(app.received, cost=lambda: 2)
     form = form_of(OcoForm, _body())
     (first, market), (second, _) = (_leg(value, caller, index) for index, value in enumerate(form.orders))
-    (answer,) = clients().engine.submit([place_pair(first, second)])
-    app.received.log.update(order_id=first.order_id, cell=market.cell, sequence=answer.sequence)
+    answer = _submitted(place_pair(first, second))
     return _response(outcomes.pair_outcome(answer, market, app.received.request_id))
 
 
@@ -121,7 +123,8 @@ def amend(order_id: str) -> Response[str]:
     """Change the quantity or the price of one open order."""
     caller = gate().changer(app.received)
     _check_order_id(order_id)
-    answer = _submitted(amend_order(_body(), id_of_signature(caller.signature, 0), caller.account_id, order_id))
+    command = amend_order(_body(), id_of_signature(caller.signature, 0), caller.account_id, order_id)
+    answer = _submitted(command)
     market = clients().markets.existing(answer.order.placed.symbol) if answer.order else None
     return _response(outcomes.amend_outcome(answer, market, app.received.request_id))
 
@@ -284,6 +287,7 @@ def _leg(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:
 
 def _submitted(command: Command) -> Answer:
     """Hand one command other than an order to the leader."""
+    check_built(command)
     (answer,) = clients().engine.submit([command])
     app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence, command=type(command).__name__)
     return answer
@@ -291,9 +295,11 @@ def _submitted(command: Command) -> Answer:
 
 def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:
     try:
-        return _command(value, caller, index)
+        order, market = _command(value, caller, index)
+        check_built(order)
     except Rejected as error:
         return outcomes.rejection(error, app.received.request_id)
+    return order, market
 
 
 def _batch_size() -> int:

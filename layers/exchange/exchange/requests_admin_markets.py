@@ -1,4 +1,4 @@
-"""Requests of operators about markets: their forms and the commands they become; whether they may be the engine says."""
+"""Requests of operators about markets: forms, and the commands that come of them; the engine says what may be."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from exchange.amounts import MAX_DECIMALS, POWERS, UNITS_BOUND
 from exchange.commands import ChangeMarket, CreateMarket
 from exchange.errors import invalid_field
-from exchange.forms import BELOW_BOUND, Form, Positive, Scaled, Signed, bad_fields, not_built, units_of
+from exchange.forms import BELOW_BOUND, Form, Positive, Scaled, Signed, bad_fields, units_of
 from exchange.markets import RATE_DECIMALS, Asset, FeeTier, Market, MarketStatus, ReferencePolicy, step_problem
 from exchange.requests_admin import AssetName
 
@@ -53,7 +53,7 @@ class MarketForm(Form):
     price_band: Positive | None = None
     reference: Reference = "moving"
     volatility_auction_ms: AuctionMs = DEFAULT_AUCTION_MS
-    fee_tiers: Tiers = []
+    fee_tiers: Tiers = Field(default_factory=list)
     cell: int | None = None
     home_region: Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")] | None = None
 
@@ -75,7 +75,7 @@ class MarketChangeForm(Form):
 def create_market(
     form: MarketForm, base: Asset | None, quote: Asset | None, cell: int, home_region: str
 ) -> CreateMarket:
-    """Return the command; raise `Rejected` where the market could not be exact, or is not built yet."""
+    """Return the command; raise `Rejected` where the market could not be exact."""
     if form.symbol != f"{form.base}-{form.quote}":
         raise invalid_field("symbol", "must be base and quote joined by -")
     if form.base == form.quote:
@@ -109,12 +109,11 @@ def create_market(
         fee_tiers=_tiers(form.fee_tiers, quote.decimals),
     )
     _check_rebate(market.maker_fee_rate, market.taker_fee_rate, "maker_fee_rate")
-    _check_built(form)
     return CreateMarket(market)
 
 
 def change_market(form: MarketChangeForm, market: Market, request_id: str) -> ChangeMarket:
-    """Return the command; raise `Rejected` where a value cannot be, or is not built yet."""
+    """Return the command; raise `Rejected` where a value cannot be."""
     if not form.model_fields_set:
         raise bad_fields((("body", "must change something"),))
     nulls = [name for name in ALWAYS_SET if name in form.model_fields_set and getattr(form, name) is None]
@@ -137,7 +136,6 @@ def change_market(form: MarketChangeForm, market: Market, request_id: str) -> Ch
     )
     if command.maker_fee_rate is not None and command.taker_fee_rate is not None:
         _check_rebate(command.maker_fee_rate, command.taker_fee_rate, "maker_fee_rate")
-    _check_built(form)
     return command
 
 
@@ -175,11 +173,3 @@ def _rate(scaled: int, field: str) -> int:
     if rest or abs(rate) >= POWERS[RATE_DECIMALS]:
         raise invalid_field(field, f"must be below 1 with at most {RATE_DECIMALS} decimals")
     return rate
-
-
-def _check_built(form: MarketForm | MarketChangeForm) -> None:
-    later = [name for name in ("price_band", "fee_tiers") if getattr(form, name)]
-    if form.status == "auction":
-        later.append("status")
-    if later:
-        raise not_built(*later)

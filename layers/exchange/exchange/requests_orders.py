@@ -1,4 +1,4 @@
-"""Requests for single orders and batches: the commands they become, exact and within bounds; it never asks the engine."""
+"""Requests for orders, single and in batches: the exact commands that they become; it never asks the engine."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from exchange.amounts import MAX_DECIMALS, POWERS, UNITS_BOUND
 from exchange.errors import Rejected, invalid_field
-from exchange.forms import Form, bad_fields, not_built
+from exchange.forms import Form, bad_fields
 from exchange.markets import Market
 from exchange.orders import (
     OrderType,
@@ -44,14 +44,11 @@ _SIDES = {str(side): side for side in Side}
 _TYPES = {str(kind): kind for kind in OrderType}
 _TIMES_IN_FORCE = {str(time): time for time in TimeInForce}
 _PREVENTIONS = {str(prevention): prevention for prevention in SelfTradePrevention}
-_BUILT_TYPES = ("limit", "market")
-_BUILT_TIMES = ("gtc", "ioc", "fok")
 
 
 def place_order(form: PlaceOrderForm, market: Market, origin: Origin) -> PlaceOrder:
-    """Return the command; raise `Rejected` where a value is off the market's steps, too large, or not built yet."""
+    """Return the command; raise `Rejected` where a value is off the market's steps or too large."""
     ticks, lots, quote_quantity = _values(form, market)
-    _check_built(form)
     client_order_id = form.client_order_id or id_of_signature(origin.signature, origin.index)
     return PlaceOrder(
         order_id=order_id_of(origin.cell, origin.account_id, client_order_id),
@@ -120,9 +117,7 @@ def _quote_units(scaled: int | None, market: Market) -> int | None:
     return units
 
 
-def _check_bounds(
-    ticks: dict[str, int], quantity_lots: int | None, quote_quantity: int | None, market: Market
-) -> None:
+def _check_bounds(ticks: dict[str, int], quantity_lots: int | None, quote_quantity: int | None, market: Market) -> None:
     """Refuse what reaches 10^18 units of an asset, at whichever of its prices."""
     rule = "must be less than 10^18 units of the asset"
     if quote_quantity is not None and quote_quantity >= UNITS_BOUND:
@@ -135,17 +130,3 @@ def _check_bounds(
         if price_ticks * quantity_lots * market.quote_units_per_tick_lot >= UNITS_BOUND:
             rule = f"{name} x quantity must be less than 10^18 units of the quote asset"
             raise bad_fields((("quantity", rule), (name, rule)))
-
-
-def _check_built(form: PlaceOrderForm) -> None:
-    later = []
-    if form.type not in _BUILT_TYPES:
-        later.append("type")
-    if time_in_force_of(form) not in _BUILT_TIMES:
-        later.append("time_in_force")
-    if form.display_quantity is not None:
-        later.append("display_quantity")
-    if form.self_trade_prevention not in (None, "cancel_newest"):
-        later.append("self_trade_prevention")
-    if later:
-        raise not_built(*later)

@@ -60,7 +60,7 @@ _CHOSEN = (
     "display_quantity",
 )
 _TRIGGERS = ("stop_price", "trailing_delta")
-"""What only a type that waits for a price has: to leave it out there is as wrong a combination as to give it elsewhere."""
+"""What a type that waits for a price has, and no other: left out or given elsewhere it is a wrong combination."""
 _ANY_TIME = ("gtc", "ioc", "fok", "gtd", "day")
 _AT_ONCE = ("ioc", "fok")
 
