@@ -25,7 +25,7 @@ def legs(first: dict[str, Any], second: dict[str, Any]) -> tuple[PlaceOrder, Pla
 
 def bought(order: dict[str, Any]) -> dict[str, Any]:
     """The same order mirrored around 100."""
-    prices = {name: str(200 - int(order[name])) for name in ("price", "stop_price") if name in order}
+    prices: dict[str, Any] = {name: str(200 - int(order[name])) for name in ("price", "stop_price") if name in order}
     return {**order, **prices, "side": "buy"}
 
 
