@@ -10,6 +10,7 @@ from pathlib import Path
 from exchange import settings
 from matching_service import bootstrap, logs
 from matching_service.database import LOADING, opened, rows
+from matching_service.failpoints import Failpoints
 from matching_service.publisher import Publisher, publish_again
 from matching_service.service import CellStopped, Service
 
@@ -66,9 +67,10 @@ def publish(loaded: settings.Service) -> int:
     parent = os.getppid()
     os.nice(NICENESS)
     client = boto3.client("kinesis")
+    failpoints = Failpoints(loaded.failpoint)
     with opened(loaded.database_url, loaded.database_password, f"publisher/{loaded.cell}", LOADING) as connection:
         rows(connection, "SET synchronous_commit = off")  # a position lost is a batch published twice
-        publisher = Publisher(connection, client, loaded.executions_stream, loaded.cell)
+        publisher = Publisher(connection, client, loaded.executions_stream, loaded.cell, failpoints)
         publisher.run(lambda: os.getppid() == parent)
     return 0
 

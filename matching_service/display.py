@@ -15,6 +15,7 @@ from matching_service import history
 from matching_service.candles import INTERVALS_S, KEPT, Candle
 from matching_service.database import LOADING, opened
 from matching_service.engine import Engine
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.projections import DEEP, SHALLOW, MarketProjection, Projections
 from matching_service.redis_writer import RedisWriter
 
@@ -40,7 +41,9 @@ class Shown:
 class Display:
     """The projections of one tenure and their way into Redis."""
 
-    def __init__(self, settings: Settings, engine: Engine, now: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, now: Callable[[], int], failpoints: Failpoints = NONE
+    ) -> None:
         self.settings = settings
         self.now = now
         self.sequence = engine.sequence
@@ -53,6 +56,7 @@ class Display:
         for market in self.projections.by_symbol.values():
             market.sequence, market.time = engine.sequence, engine.time
         self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)
+        self._written = failpoints.around("redis", self.redis.write)
         self.working = ThreadPoolExecutor(1, "display")
         self.shown: dict[str, Shown] = {}
         self.is_reachable = True
@@ -89,7 +93,7 @@ class Display:
         bodies = projection.bodies(self.now(), is_whole, (SHALLOW, DEEP) if is_deep else (SHALLOW,))
         shown.written_s = now
         loop = asyncio.get_running_loop()
-        if not await self._attempt(loop.run_in_executor(self.working, self.redis.write, bodies)):
+        if not await self._attempt(loop.run_in_executor(self.working, self._written, bodies)):
             shown.is_whole = False
             projection.is_changed = True
             return

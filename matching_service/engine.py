@@ -19,9 +19,10 @@ from exchange.commands import (
 from exchange.events import Event, TimeAdvanced
 from exchange.markets import Asset, Market
 from exchange.orders import OrderRecord, PlaceOrder
-from matching_service import administration, snapshot, trading
+from matching_service import administration, records, snapshot, trading
 from matching_service.snapshot import Snapshot
 from matching_service.state import Changes, Copy, Refusal, State
+from matching_service.state_hash import StateHash
 
 __all__ = ["Changes", "Copy", "Engine", "Refusal", "Snapshot"]
 
@@ -124,7 +125,11 @@ class Engine:
 
     def state_records(self) -> Iterator[tuple[str, bytes]]:
         """Return every record of the state with its key, for hashing; equal states have equal records."""
-        return snapshot.records(self._state)
+        return records.records(self._state)
+
+    def state_hash(self) -> StateHash:
+        """Return the hash of the state, made from nothing; it follows what is applied by its own `update`."""
+        return StateHash(self._state)
 
 
 def _examine_time(_state: State, _command: AdvanceTime) -> None:

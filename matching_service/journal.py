@@ -17,6 +17,7 @@ from exchange import commands, events
 from exchange.commands import Journaled
 from exchange.events import Event
 from matching_service.database import rows
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.tables import TableRows
 
 VERSION = 1
@@ -118,14 +119,15 @@ def batch_of(
     return Batch(cell, epoch, batch_id, journaled, batch_events, commands_json, events_json, chain, state_hash, tables)
 
 
-def commit(connection: Connection, batch: Batch) -> None:
+def commit(connection: Connection, batch: Batch, insert: Callable[[Connection, Batch], None] | None = None) -> None:
     """Write a batch in one round trip and one transaction.
 
     Raise `Fenced` when another leads, `Doubtful` when the outcome is unknown; any other `psycopg2.Error` is a
     definite failure that changed nothing.
     """
     try:
-        _run(connection, batch)
+        (insert or _run)(connection, batch)
+        connection.commit()  # nothing is left to do, nor sent, in autocommit
     except psycopg2.Error as error:
         if error.pgcode == FENCED:
             raise Fenced(str(error)) from None
@@ -139,8 +141,9 @@ def commit(connection: Connection, batch: Batch) -> None:
 class Writer:
     """The one connection that commits batches; it settles what became of a batch when the connection is lost."""
 
-    def __init__(self, connect: Callable[[], Connection], deadline_s: float) -> None:
+    def __init__(self, connect: Callable[[], Connection], deadline_s: float, failpoints: Failpoints = NONE) -> None:
         self.connect = connect
+        self.insert = failpoints.around("insert", _run)
         self.deadline_s = deadline_s
         self.connection = connect()
         self.is_closed = False
@@ -170,7 +173,7 @@ class Writer:
         try:
             if self.connection.closed:
                 self.connection = self.connect()
-            commit(self.connection, batch)
+            commit(self.connection, batch, self.insert)
         except Fenced:
             if not (is_resent and is_committed(self.connection, batch)):
                 raise

@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from exchange.commands import CancelOrder, Command
+from exchange.commands import AmendOrder, CancelOrder, Command
 from exchange.wire import Answer
 from matching_service import answers
 from matching_service.answers import Tables
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch, Writer
 from matching_service.sequencing import Matched, Sequencer
 from matching_service.submissions import Submission, Ticket
@@ -37,6 +38,7 @@ class Leader:
         limits: tuple[int, int],
         committed: Callable[[Batch], None],
         poisoned: Command | None = None,
+        failpoints: Failpoints = NONE,
     ) -> None:
         self.sequencer = sequencer
         self.engine = engine = sequencer.engine
@@ -53,6 +55,9 @@ class Leader:
         self.is_stopping = False
         self.writing = ThreadPoolExecutor(1, "commit")
         self.reading = ThreadPoolExecutor(1, "look-up")
+        self._match = failpoints.around("match", sequencer.match)
+        self._commit = failpoints.around("commit", writer.commit)
+        self._acknowledge = failpoints.around("acknowledge", acknowledge)
 
     def submit(self, submission: Submission) -> None:
         """Queue every command, or refuse the whole where the bound is reached."""
@@ -91,7 +96,7 @@ class Leader:
         if not tickets:
             return
         known = await self._look_up(tickets)
-        matched = self.sequencer.match(tickets, known)
+        matched = self._match(tickets, known)
         if self.in_flight:
             await self.in_flight
         self.in_flight = asyncio.create_task(self._commit_and_answer(matched))
@@ -136,9 +141,8 @@ class Leader:
     async def _commit_and_answer(self, matched: Matched) -> None:
         batch = matched.batch
         if batch is not None:
-            await asyncio.get_running_loop().run_in_executor(self.writing, self.writer.commit, batch)
-        for ticket, answer in matched.ready:
-            ticket.submission.answer(ticket.place, answer)
+            await asyncio.get_running_loop().run_in_executor(self.writing, self._commit, batch)
+        self._acknowledge(matched)
         if batch is not None:
             self.committed(batch)
         if matched.later:
@@ -170,8 +174,8 @@ class Leader:
             if is_copy:
                 found.append(answers.copy_answer(self.tables, command, sequence))
             else:
-                assert isinstance(command, CancelOrder)
-                found.append(answers.refused_cancel(self.tables, command, sequence))
+                assert isinstance(command, CancelOrder | AmendOrder)
+                found.append(answers.refused_change(self.tables, command, sequence))
         return found
 
     async def _give_up(self) -> None:
@@ -188,3 +192,9 @@ class Leader:
         self.open_tickets.clear()
         self.writing.shutdown(wait=False)
         self.reading.shutdown(wait=False)
+
+
+def acknowledge(matched: Matched) -> None:
+    """Tell those whose answers are ready; their batch is committed."""
+    for ticket, answer in matched.ready:
+        ticket.submission.answer(ticket.place, answer)

@@ -29,6 +29,7 @@ from exchange.stores.rows import (
 from exchange.stream import StreamEntry, StreamRecord
 from matching_service import journal
 from matching_service.database import rows
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import JournalRow
 
 POSITION = "executions"
@@ -81,12 +82,15 @@ def publish_again(connection: Connection, cell: int, documents: int) -> None:
 class Publisher:
     """One cell's publisher."""
 
-    def __init__(self, connection: Connection, kinesis: Kinesis, stream_name: str, cell: int) -> None:
+    def __init__(
+        self, connection: Connection, kinesis: Kinesis, stream_name: str, cell: int, failpoints: Failpoints = NONE
+    ) -> None:
         self.connection = connection
         self.kinesis = kinesis
         self.stream_name = stream_name
         self.cell = cell
         self.markets: dict[str, Market] = {}
+        self._put = failpoints.around("kinesis", put)
         self.documents_from = position(connection, cell, DOCUMENTS_FROM)
 
     def run(self, goes_on: Callable[[], bool]) -> None:
@@ -116,7 +120,7 @@ class Publisher:
             for payload in stream.payloads(record)
         ]
         for chunk in chunks(records):
-            if not put(self.kinesis, self.stream_name, chunk, PAUSES_S):
+            if not self._put(self.kinesis, self.stream_name, chunk, PAUSES_S):
                 return None
         set_position(self.connection, self.cell, POSITION, found[-1].last_sequence)
         return len(found)

@@ -14,6 +14,7 @@ from exchange.commands import Command
 from exchange.settings import Service as Settings
 from matching_service import certificates, lease, tenure
 from matching_service.display import Display
+from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
 from matching_service.journal import CopyLost, Doubtful, Fenced
 from matching_service.leader import Leader
@@ -39,6 +40,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.failpoints = Failpoints(settings.failpoint)
         self.leader: Leader | None = None
         self.display: Display | None = None
         self.epoch = 0
@@ -91,7 +93,7 @@ class Service:
     async def _turn(self, candidate: Candidate, gateway: Gateway) -> None:
         """Try to lead once; whatever ends a leadership but a bug leads back to waiting for the lease."""
         try:
-            begun = await asyncio.to_thread(tenure.begin, self.settings, candidate)
+            begun = await asyncio.to_thread(tenure.begin, self.settings, candidate, self.failpoints)
             if begun is None:
                 await self._pause(candidate.lease_ms / 4000)
                 return
@@ -105,7 +107,7 @@ class Service:
     async def _lead(self, held: Tenure, gateway: Gateway) -> None:
         """Lead until told to stop, or until something ends the leadership."""
         candidate = held.candidate
-        display = Display(self.settings, held.engine, held.leadership.now)
+        display = Display(self.settings, held.engine, held.leadership.now, self.failpoints)
         leader = held.leader(self.poisoned, display.projections.apply)
         self.poisoned, self.last_failure = None, ""
         self.leader, self.display, self.epoch, self.now = leader, display, held.leadership.epoch, held.leadership.now

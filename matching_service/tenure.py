@@ -14,6 +14,7 @@ from exchange.commands import Command
 from exchange.settings import Service as Settings
 from matching_service import lease, replica
 from matching_service.database import LOADING, connect, opened, rows
+from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch, Writer
 from matching_service.leader import Leader
 from matching_service.lease import Candidate, Leadership
@@ -33,21 +34,28 @@ class LeaseLost(Exception):  # noqa: N818 - an order to step down
 class Tenure:
     """A lease won: the connections, the engine as of the last commit, and the leader that serves it."""
 
-    def __init__(self, settings: Settings, candidate: Candidate, keeper: Connection, leadership: Leadership) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        candidate: Candidate,
+        keeper: Connection,
+        leadership: Leadership,
+        failpoints: Failpoints = NONE,
+    ) -> None:
         self.settings = settings
         self.candidate = candidate
         self.keeper = keeper
         self.leadership = leadership
+        self.failpoints = failpoints
         self.room_until = 0
         with ExitStack() as opening:
-            self.writer = Writer(self._connect, IN_DOUBT_S)
+            self.writer = Writer(self._connect, IN_DOUBT_S, failpoints)
             opening.callback(self.writer.close)
             self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
             opening.callback(self.reader.close)
-            loaded = self._loaded()
+            self.loaded = self._loaded()
             opening.pop_all()
-        self.engine = loaded.engine
-        self.chain = loaded.chain
+        self.engine = self.loaded.engine
         self.renewing = ThreadPoolExecutor(1, "renew")
 
     def _loaded(self) -> Loaded:
@@ -62,8 +70,8 @@ class Tenure:
     def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
         """Return the leader of this tenure; call it within the event loop."""
         limits = (self.settings.batch_commands, self.settings.queue_commands)
-        sequencer = Sequencer(self.engine, self.leadership, self.chain)
-        return Leader(sequencer, self.writer, self.reader, limits, committed, poisoned)
+        sequencer = Sequencer(self.loaded, self.leadership, self.failpoints)
+        return Leader(sequencer, self.writer, self.reader, limits, committed, poisoned, self.failpoints)
 
     async def keep(self) -> None:
         """Renew the lease until it is lost; raise `LeaseLost` then."""
@@ -104,7 +112,9 @@ class Tenure:
 
     def _connect(self) -> Connection:
         name = f"{self.candidate.application_name}/{self.leadership.epoch}"
-        return connect(self.settings.database_url, self.settings.database_password, name)
+        connection = connect(self.settings.database_url, self.settings.database_password, name)
+        connection.autocommit = not self.failpoints.is_within_transaction
+        return connection
 
     def _reconnect_keeper(self) -> None:
         try:
@@ -120,15 +130,15 @@ def _make_room(connection: Connection, sequence: int) -> int:
     return sequence + 2 * PARTITIONS_AHEAD
 
 
-def begin(settings: Settings, candidate: Candidate) -> Tenure | None:
+def begin(settings: Settings, candidate: Candidate, failpoints: Failpoints = NONE) -> Tenure | None:
     """Try to win the lease once, and load the cell then; None while another holds it. Blocks."""
     keeper = connect(settings.database_url, settings.database_password, "keeper")
     try:
         if not lease.try_win(keeper, candidate):
             keeper.close()
             return None
-        leadership = lease.take_over(keeper, candidate)
-        return Tenure(settings, candidate, keeper, leadership)
+        leadership = failpoints.around("take_over", lease.take_over)(keeper, candidate)
+        return Tenure(settings, candidate, keeper, leadership, failpoints)
     except BaseException:
         keeper.close()
         raise

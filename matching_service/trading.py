@@ -1,5 +1,7 @@
 """Orders entered and canceled: what is checked, who trades, what is paid and held; it knows no other command."""
 
+from msgspec.structs import replace
+
 from exchange.amounts import UNITS_BOUND
 from exchange.commands import CancelOrder, CancelOrders
 from exchange.errors import DETAIL_OF_CODE
@@ -9,7 +11,7 @@ from exchange.orders import OrderStatus, PlaceOrder, TimeInForce
 from matching_service.accounts import Balance
 from matching_service.book import BUY, DONE, NO_MATCH, OWN_ORDER, TOO_MANY, Ending, Fill, Order
 from matching_service.settlement import settle
-from matching_service.state import FOK, IOC, MARKET, NOT_FOUND, Copy, LiveMarket, Refusal, State
+from matching_service.state import FOK, IOC, LIMIT, MARKET, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
 """The open orders that an account may have in a market."""
@@ -18,6 +20,7 @@ UNKNOWN_MARKET = Refusal("request.invalid", "There is no such market.", "symbol"
 OPEN, HALTED = MarketStatus.OPEN, MarketStatus.HALTED
 GTC = TimeInForce.GTC
 FILLED, CANCELED, REJECTED = OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED
+EXPIRED = OrderStatus.EXPIRED
 
 
 def examine_order(state: State, placed: PlaceOrder) -> Copy | Refusal | None:
@@ -42,6 +45,8 @@ def examine_order(state: State, placed: PlaceOrder) -> Copy | Refusal | None:
 
 def place(state: State, placed: PlaceOrder) -> list[Event]:
     """Match an order and rest what may rest of it, or refuse it; its id is used up either way."""
+    if placed.queue_deadlines is not None:
+        return _place_queued(state, placed, placed.queue_deadlines)
     market = state.markets[placed.symbol]
     order = state.order(market, placed)
     state.recent_ids.sequences[placed.order_id] = state.sequence
@@ -76,6 +81,29 @@ def place(state: State, placed: PlaceOrder) -> list[Event]:
         resting_lots, spends.available, spends.held,
     )  # fmt: skip
     return [accepted, *events] if events else [accepted]
+
+
+def _place_queued(state: State, queued: PlaceOrder, deadlines: tuple[int, int]) -> list[Event]:
+    """Enter an order that waited for a leader, or end it where it waited too long."""
+    placed = replace(queued, queue_deadlines=None)
+    latest, latest_to_take = deadlines
+    if state.time <= latest_to_take:
+        return place(state, placed)
+    market = state.markets[placed.symbol]
+    order = state.order(market, placed)
+    if state.time <= latest and not (placed.type is LIMIT and market.book.plan(order)[0]):
+        return place(state, placed)
+    state.recent_ids.sequences[placed.order_id] = state.sequence
+    state.changed_orders.append(order)
+    state.subject = order
+    order.ended = EXPIRED
+    order.reason = "queue_deadline"
+    of, balance = (placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks), order.spends
+    remaining = None if placed.quantity_lots is None else order.remaining_lots
+    return [
+        OrderAccepted(*of, 0, balance.available, balance.held),
+        OrderCanceled(*of, remaining, 0, "queue_deadline", balance.available, balance.held),
+    ]
 
 
 def check(state: State, placed: PlaceOrder) -> str | None:

@@ -244,7 +244,7 @@ class Naive:
             "Trade", market.symbol, maker.placed.order_id, maker.placed.account_id, taker.placed.order_id,
             taker.placed.account_id, taker.placed.side, price, lots, quote, maker_fee, order_fee,
             maker.left, taker.left, *absolutes,
-            self.balance("fees", market.base)[0], self.balance("fees", market.quote)[0],
+            self.balance("fees", market.base)[0], self.balance("fees", market.quote)[0], False,
         )  # fmt: skip
 
     def end(self, order: NaiveOrder, reason: str, rested: int) -> Row:

@@ -58,6 +58,14 @@ class OrderStatus(StrEnum):
     PENDING_TRIGGER = "pending_trigger"
 
 
+TRIGGERED_TYPES = (
+    OrderType.STOP,
+    OrderType.STOP_LIMIT,
+    OrderType.TAKE_PROFIT,
+    OrderType.TAKE_PROFIT_LIMIT,
+    OrderType.TRAILING_STOP,
+)
+"""The types that wait for a price before they are active."""
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_TRIGGER)
 
 
@@ -71,7 +79,9 @@ class Liquidity(StrEnum):
 class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="command", tag="PlaceOrder", gc=False):
     """The command to enter an order; None where a field does not apply to its type.
 
-    `quote_quantity` is in quote units, `expire_time` in microseconds since the epoch.
+    `quote_quantity` is in quote units, `expire_time` in microseconds since the epoch. An order that waited for a
+    leader carries `queue_deadlines`, in microseconds as well: it is not entered after the first, and after the second
+    only if it would meet nobody at once.
     """
 
     order_id: str
@@ -91,13 +101,20 @@ class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="command", tag=
     display_lots: int | None = None
     expire_time: int | None = None
     queue_deadline_ms: int | None = None
+    queue_deadlines: tuple[int, int] | None = None
 
 
 class OrderRecord(Struct, frozen=True, array_like=True, gc=False):
     """One order as it stands at `sequence`: what was asked (`placed`) and what became of it.
 
     `remaining_lots` is None for a market order by quote_quantity. `filled_quote`, `fee_base` and `fee_quote` are in
-    asset units, the times in microseconds. `first_sequence` is that of the command that entered the order.
+    asset units, the times in microseconds. `first_sequence` is that of the command that entered the order. After an
+    amend `placed` shows the quantity and the price as amended.
+
+    `displayed_lots` is what an iceberg still shows of its slice, None for an order that shows all. `trigger_ticks` is
+    the price that triggers a waiting order, None where there is none yet and once it was reached. `partner_id` is the
+    other leg of its pair. `prevented_lots` were given up by self-trade prevention: the quantity is what was filled,
+    what remains and these.
     """
 
     placed: PlaceOrder
@@ -112,6 +129,10 @@ class OrderRecord(Struct, frozen=True, array_like=True, gc=False):
     sequence: int
     created_time: int
     updated_time: int
+    displayed_lots: int | None = None
+    trigger_ticks: int | None = None
+    partner_id: str | None = None
+    prevented_lots: int = 0
 
 
 class FillRecord(Struct, frozen=True, array_like=True, gc=False):

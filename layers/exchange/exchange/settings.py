@@ -69,6 +69,7 @@ class Service:
     lease_ms: int = 1000
     batch_commands: int = 500
     queue_commands: int = 20000
+    failpoint: str = ""
     service_name: str = "matching_service"
     log_level: str = "INFO"
 
