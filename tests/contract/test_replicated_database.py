@@ -78,7 +78,12 @@ def test_a_stopped_standby_makes_writes_wait_and_is_given_up(pair: Databases) ->
     primary, standby = pair.roles.primary, pair.standby
     done = threading.Event()
     pair.signal(standby, signal.SIGSTOP)
-    writing = threading.Thread(target=lambda: (write(pair, "while it was stopped"), done.set()))
+
+    def write_once() -> None:
+        write(pair, "while it was stopped")
+        done.set()
+
+    writing = threading.Thread(target=write_once)
 
     writing.start()
 
