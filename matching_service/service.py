@@ -12,7 +12,7 @@ import psycopg2
 from exchange import wire
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import certificates, lease, tenure
+from matching_service import certificates, lease, shards, tenure
 from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
@@ -21,7 +21,9 @@ from matching_service.leader import Leader
 from matching_service.lease import Candidate
 from matching_service.sequencing import Poisoned
 from matching_service.submissions import Submission
+from matching_service.shards import Kinesis, Shards
 from matching_service.tenure import LeaseLost, Tenure
+from matching_service.waiting_room import WaitingRoom
 
 RETRY_S = 0.2
 POISON_WINDOW_S = 60.0
@@ -49,6 +51,7 @@ class Service:
         self.poisoned: Command | None = None
         self.last_poison_s = float("-inf")
         self.last_failure = ""
+        self.kinesis: Kinesis | None = None
 
     def welcome(self) -> wire.Welcome | None:
         """Greet as the leader, or not at all."""
@@ -80,6 +83,8 @@ class Service:
         address = settings.gateway_address or socket.gethostbyname(socket.gethostname())
         candidate = Candidate(settings.cell, lease.new_holder(), f"{address}:{port}", certificate, settings.lease_ms)
         logger.info("standing by", extra={"cell": candidate.cell, "endpoint": candidate.endpoint})
+        if settings.orders_stream:
+            self.kinesis = await asyncio.to_thread(shards.client)
         try:
             while not self.is_stopping.is_set():
                 await self._turn(candidate, gateway)
