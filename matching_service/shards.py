@@ -6,7 +6,7 @@ from the last record that was handed out.
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
@@ -38,11 +38,9 @@ def client() -> Kinesis:
     import boto3
     from botocore.config import Config
 
-    patience = Config(
-        connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, retries={"total_max_attempts": 1}
-    )
-    made: Kinesis = boto3.client("kinesis", config=patience)
-    return made
+    patience = Config(connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, retries={"total_max_attempts": 1})
+    made: Any = boto3.client("kinesis", config=patience)
+    return cast(Kinesis, made)
 
 
 class ShardRecord(Struct, frozen=True):
@@ -123,8 +121,8 @@ class Shards:
             arguments = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
         for shard_id in self._shards.keys() - listed.keys():
             del self._shards[shard_id]
-        for shard_id, parents in listed.items():
-            self._shards.setdefault(shard_id, _Shard(shard_id, parents))
+        for shard_id, known_parents in listed.items():
+            self._shards.setdefault(shard_id, _Shard(shard_id, known_parents))
 
     def _readable(self) -> list[_Shard]:
         """Return the shards that have not ended and whose parents, where these still exist, have."""

@@ -7,9 +7,9 @@ passed by with a line in the log; nothing in the stream can stop a leader.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
@@ -90,16 +90,14 @@ class WaitingRoom:
         finally:
             self._reading.shutdown(wait=False)
 
-    async def level(self) -> None:
-        """Wait until all that had entered before now is committed, but not for long."""
+    async def level(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        """Wait until all that had entered before now is committed, while none of `tasks` ends, and not for long."""
         began = time.monotonic()
-        try:
-            await asyncio.wait_for(self.is_level.wait(), CLOSED_S)
-        except TimeoutError:
-            logger.warning("orders are taken before all that waited is", extra={"taken": self.taken})
-        else:
-            extra = {"taken": self.taken, "skipped": self.skipped, "ms": round(1000 * (time.monotonic() - began))}
-            logger.info("all that waited is taken", extra=extra)
+        level = asyncio.create_task(self.is_level.wait())
+        await asyncio.wait([level, *tasks], timeout=CLOSED_S, return_when=asyncio.FIRST_COMPLETED)
+        level.cancel()
+        extra = {"taken": self.taken, "skipped": self.skipped, "ms": round(1000 * (time.monotonic() - began))}
+        logger.info("what waited is taken" if self.is_level.is_set() else "not all that waits is taken", extra=extra)
 
     async def _turn(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -134,16 +132,19 @@ class WaitingRoom:
         try:
             found = queued.decode(self._secret, record.data)
         except Malformed as error:
-            return self._skip(record, str(error))
+            self._skip(record, str(error))
+            return None
         command = found.command
         if record.partition_key != queued.partition_key(found.cell, command.account_id):
-            return self._skip(record, "it came under another key than its own")
+            self._skip(record, "it came under another key than its own")
+            return None
         if found.cell != self._cell:
             return None
         if isinstance(command, PlaceOrder):
             return replace(command, queue_deadlines=queued.deadlines(command, found.arrived))
         if isinstance(command, AmendOrder) and self._now() > found.arrived + queued.TAKING_MS * 1000:
-            return self._skip(record, "an amendment that waited too long")
+            self._skip(record, "an amendment that waited too long")
+            return None
         return command
 
     def _skip(self, record: ShardRecord, why: str) -> None:
