@@ -113,7 +113,7 @@ def create_account(state: State, command: CreateAccount) -> list[Event]:
     state.remember(command.request_id)
     account = Account(command.account_id, command.name, "active", state.sequence)
     state.accounts.by_id[command.account_id] = account
-    state.changed_accounts.append(account)
+    state.changed_accounts[account] = None
     return [AccountCreated(command.account_id, command.name)]
 
 

@@ -1,4 +1,10 @@
-"""The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O."""
+"""The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O.
+
+Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one,
+`matching` how an active order trades and then rests or ends, `book` whom it meets, `settlement` and `fees` who pays
+what, `endings` how an order ends unfilled, `canceling` which orders a cancel finds, `timers` and `advancing` what
+happens at a time, `finishing` all that follows where a command ends, `administration` everything that is not trading.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -19,10 +19,6 @@ def work(
     events: list[Event] = []
     if fills and (ending is DONE or placed.time_in_force is not FOK):
         events += settle(state, market, order, fills)
-        price_ticks = abs(fills[-1][0].key)
-        if price_ticks != market.last_price_ticks:
-            market.last_price_ticks = price_ticks
-            state.unsettled[market] = None
     if ending is NO_MATCH and placed.time_in_force is GTC:
         market.book.add(order)
         state.open(order)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.json import Encoder
 
-from matching_service.accounts import Account, Balance
+from matching_service.accounts import Account, Balance, FeeVolume
 from matching_service.book import Order
 from matching_service.state import ApiKey, ListedAsset, LiveMarket, State
 
@@ -28,6 +28,7 @@ def records(state: State) -> Iterator[Record]:
         yield of_balance(balance)
     for market in state.markets.values():
         yield of_market(market)
+        yield from map(of_fee_volume, market.fee_volumes())
     for api_key in state.api_keys.values():
         yield of_api_key(api_key)
     for order in state.orders.values():
@@ -60,7 +61,12 @@ def of_balance(balance: Balance) -> Record:
 
 def of_market(market: LiveMarket) -> Record:
     """Return a market without its orders."""
-    return f"market/{market.settings.symbol}", _encode((market.settings, market.created_sequence))
+    return f"market/{market.settings.symbol}", _encode((market.settings, market.created_sequence, market.figures))
+
+
+def of_fee_volume(volume: FeeVolume) -> Record:
+    """Return what an account traded on a day; one of zero is no record."""
+    return f"fee_volume/{volume.account_id}/{volume.symbol}/{volume.day}", b"%d" % volume.quote
 
 
 def of_api_key(api_key: ApiKey) -> Record:

@@ -4,10 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from exchange.commands import CreateApiKey
-from exchange.markets import Market
+from exchange.markets import Market, MarketFigures
 from exchange.orders import OrderRecord
-from matching_service.accounts import Account, Balance
+from matching_service import fees
+from matching_service.accounts import Account, Balance, FeeVolume
 from matching_service.state import ApiKey, ListedAsset, State
 
 
@@ -16,7 +19,8 @@ class Snapshot:
     """The state as of `sequence` and its `time`.
 
     `markets` and `api_keys` come with their created_sequence, `orders`, all open, with their priority_sequence, in
-    any order; `recent_ids` are `(id, sequence)`, `request_ids` `(id, sequence, time)`, oldest first.
+    any order; `recent_ids` are `(id, sequence)`, `request_ids` `(id, sequence, time)`, oldest first. `figures` are by
+    symbol, new ones where a market has none; of `fee_volumes` those that are too old to count are passed over.
     """
 
     cell: int
@@ -30,6 +34,8 @@ class Snapshot:
     orders: Iterable[tuple[OrderRecord, int]] = ()
     recent_ids: Iterable[tuple[str, int]] = ()
     request_ids: Iterable[tuple[str, int, int]] = ()
+    figures: Iterable[tuple[str, MarketFigures]] = ()
+    fee_volumes: Iterable[FeeVolume] = ()
 
 
 def taken(state: State) -> Snapshot:
@@ -47,6 +53,8 @@ def taken(state: State) -> Snapshot:
         orders=[(order.record(), order.priority_sequence) for order in orders],
         recent_ids=state.recent_ids.entries(),
         request_ids=list(state.request_ids.entries()),
+        figures=[(symbol, structs.replace(market.figures)) for symbol, market in state.markets.items()],
+        fee_volumes=[replace(volume) for market in state.markets.values() for volume in market.fee_volumes()],
     )
 
 
@@ -62,8 +70,11 @@ def restored(snapshot: Snapshot) -> State:
     for row in snapshot.balances:
         balance = state.accounts.balance(row.account_id, row.asset)
         balance.available, balance.held = row.available, row.held
+    figures = dict(snapshot.figures)
     for settings, created_sequence in sorted(snapshot.markets, key=lambda item: item[1]):
-        state.list_market(settings, created_sequence)
+        market = state.list_market(settings, created_sequence)
+        market.figures = structs.replace(figures.get(settings.symbol, MarketFigures()))
+    _restore_volumes(state, snapshot.fee_volumes)
     for created, created_sequence in snapshot.api_keys:
         state.api_keys[created.api_key] = ApiKey(created, created_sequence)
     for record, priority_sequence in sorted(snapshot.orders, key=lambda item: item[1]):
@@ -80,6 +91,16 @@ def restored(snapshot: Snapshot) -> State:
         state.request_ids.advance(snapshot.sequence, snapshot.time)
     _assert_holds(state)
     return state
+
+
+def _restore_volumes(state: State, volumes: Iterable[FeeVolume]) -> None:
+    """Give back to everybody the volumes that still count, and find the tiers by them."""
+    for volume in sorted(volumes, key=lambda volume: volume.day):
+        market = state.markets[volume.symbol]
+        if fees.counts(volume, market.figures.fee_day):
+            state.trader(market, volume.account_id).volumes.append(replace(volume))
+    for market in state.markets.values():
+        fees.find_tiers(market, market.settings)
 
 
 def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:

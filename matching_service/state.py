@@ -1,12 +1,13 @@
 """All that the engine of one cell holds, and what of it changed since it was last asked; it decides nothing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exchange.commands import CreateApiKey, Transfer
 from exchange.errors import DETAIL_OF_CODE
-from exchange.markets import Asset, Market
+from exchange.markets import Asset, Market, MarketFigures
 from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, TimeInForce
-from matching_service.accounts import FEES, Account, Accounts, Balance, Trader
+from matching_service.accounts import FEES, Account, Accounts, Balance, FeeVolume, Trader
 from matching_service.book import BUY, EAGEREST, Book, Order
 from matching_service.memory import RecentIds, RequestIds
 from matching_service.timers import Timers
@@ -75,10 +76,7 @@ def transfer_id(transfer: Transfer) -> str:
 
 @dataclass(slots=True, eq=False)
 class LiveMarket:
-    """A market as the engine holds it: its settings, its book, who has traded there, and where its fees go.
-
-    `last_price_ticks` is that of its last trade.
-    """
+    """A market as the engine holds it: its settings, its book, what it came to, who has traded, where its fees go."""
 
     settings: Market
     created_sequence: int
@@ -86,8 +84,12 @@ class LiveMarket:
     base_units_per_lot: int
     quote_units_per_tick_lot: int
     fees: Trader
+    figures: MarketFigures
     traders: dict[str, Trader] = field(default_factory=dict)
-    last_price_ticks: int | None = None
+
+    def fee_volumes(self) -> Iterator[FeeVolume]:
+        """Return the volumes of everybody."""
+        return (volume for trader in self.traders.values() for volume in trader.volumes)
 
 
 @dataclass(slots=True)
@@ -104,6 +106,7 @@ class Changes:
     markets: list[LiveMarket]
     api_keys: list[ApiKey]
     transfers: list[TransferEntry]
+    fee_volumes: list[FeeVolume]
 
 
 class State:
@@ -124,6 +127,7 @@ class State:
         "changed_api_keys",
         "changed_assets",
         "changed_balances",
+        "changed_fee_volumes",
         "changed_markets",
         "changed_orders",
         "changed_transfers",
@@ -161,22 +165,24 @@ class State:
         self.batch_start = self.sequence + 1
         self.changed_orders: list[Order] = []
         self.changed_balances: list[Balance] = []
-        self.changed_accounts: list[Account] = []
+        self.changed_accounts: dict[Account, None] = {}
         self.changed_assets: list[ListedAsset] = []
         self.changed_markets: dict[LiveMarket, None] = {}
         self.changed_api_keys: dict[ApiKey, None] = {}
         self.changed_transfers: list[TransferEntry] = []
+        self.changed_fee_volumes: dict[FeeVolume, None] = {}
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call."""
         changes = Changes(
             orders=self.changed_orders,
             balances=self.changed_balances,
-            accounts=self.changed_accounts,
+            accounts=list(self.changed_accounts),
             assets=self.changed_assets,
             markets=list(self.changed_markets),
             api_keys=list(self.changed_api_keys),
             transfers=self.changed_transfers,
+            fee_volumes=list(self.changed_fee_volumes),
         )
         self.clear_changes()
         return changes
@@ -195,7 +201,9 @@ class State:
         balance = self.accounts.balance
         fees = Trader(FEES, balance(FEES, settings.base), balance(FEES, settings.quote))
         unit = settings.quote_units_per_tick_lot
-        market = LiveMarket(settings, created_sequence, Book(unit), settings.base_units_per_lot, unit, fees)
+        market = LiveMarket(
+            settings, created_sequence, Book(unit), settings.base_units_per_lot, unit, fees, MarketFigures()
+        )
         self.markets[settings.symbol] = market
         return market
 
@@ -205,7 +213,7 @@ class State:
         assert placed.display_lots is placed.expire_time is None
         trader = market.traders.get(placed.account_id)
         if trader is None:
-            trader = self._trader(market, placed.account_id)
+            trader = self.trader(market, placed.account_id)
         price_ticks, lots = placed.price_ticks, placed.quantity_lots
         if price_ticks is None:
             assert placed.type is MARKET
@@ -269,8 +277,13 @@ class State:
         sequence = self.request_ids.sequence_of(request_id)
         return None if sequence is None else Copy(sequence)
 
-    def _trader(self, market: LiveMarket, account_id: str) -> Trader:
+    def trader(self, market: LiveMarket, account_id: str) -> Trader:
+        """Return an account in a market, a new one of no volume where it was not there."""
+        known = market.traders.get(account_id)
+        if known is not None:
+            return known
         settings, balance = market.settings, self.accounts.balance
         trader = Trader(account_id, balance(account_id, settings.base), balance(account_id, settings.quote))
+        trader.tier = settings.fee_tier(0)
         market.traders[account_id] = trader
         return trader

@@ -12,7 +12,7 @@ from exchange.commands import Journaled
 from matching_service import records
 from matching_service.memory import MAX_RECENT_IDS, REQUEST_WINDOW_US
 from matching_service.records import Record
-from matching_service.state import Changes, State
+from matching_service.state import Changes, LiveMarket, State
 
 EVERY = 100_000
 """The batch that applies the last of so many commands carries the hash into the journal."""
@@ -55,6 +55,8 @@ class StateHash:
         for balance in changes.balances:
             is_there = balance.available or balance.held
             self._set(balance, records.of_balance(balance) if is_there else None)
+        for volume in changes.fee_volumes:
+            self._set(volume, records.of_fee_volume(volume) if volume.quote else None)
         if changes.assets or changes.accounts or changes.markets or changes.api_keys:
             self._follow_administration(changes)
         self._follow_recent_ids(journaled[0].sequence, changes)
@@ -72,7 +74,7 @@ class StateHash:
         for balance in state.accounts.balances():
             self._set(balance, records.of_balance(balance))
         for market in state.markets.values():
-            self._set(market, records.of_market(market))
+            self._read_market(market)
         for api_key in state.api_keys.values():
             self._set(api_key, records.of_api_key(api_key))
         for order in state.orders.values():
@@ -84,6 +86,11 @@ class StateHash:
             self._total += number_of(records.of_request_id(*request))
         self._cell = number_of(records.of_cell(state))
         self._total = (self._total + self._cell) % MODULUS
+
+    def _read_market(self, market: LiveMarket) -> None:
+        self._set(market, records.of_market(market))
+        for volume in market.fee_volumes():
+            self._set(volume, records.of_fee_volume(volume))
 
     def _set(self, kept: object, record: Record | None) -> None:
         """Let the record of an object be this one from now on."""
