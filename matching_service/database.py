@@ -1,11 +1,14 @@
 """The service's own connections to the writer: direct, each named, none of them ever waiting without a deadline."""
 
+import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
+from psycopg2 import extensions
 from psycopg2.extensions import connection as Connection
 
 CONNECT_TIMEOUT_S = 3
@@ -33,24 +36,55 @@ def connect(url: str, password: str, application_name: str, deadlines: Deadlines
 
     Keepalives and `tcp_user_timeout` give up on a cut-off server after about two seconds, as FAULTS measured.
     """
-    arguments: dict[str, Any] = {"password": password} if password else {}
+    connection: Connection = psycopg2.connect(url, **_arguments(password, application_name, deadlines))
+    connection.autocommit = True
+    return connection
+
+
+def connect_unblocking(url: str, password: str, application_name: str) -> Connection:
+    """Open a connection in autocommit on which `execute` only sends: each wait is a `finish`, and ends in time.
+
+    Nothing else bounds the wait for a server that is stopped, or for a commit's standby: the network is well.
+    """
+    connection: Connection = psycopg2.connect(url, async_=True, **_arguments(password, application_name, SERVING))
+    finish(connection, CONNECT_TIMEOUT_S)
+    return connection
+
+
+def finish(connection: Connection, seconds: float) -> None:
+    """Wait for what was sent; raise `OperationalError` when it takes longer, with the connection closed."""
+    until = time.monotonic() + seconds
+    try:
+        while (state := connection.poll()) != extensions.POLL_OK:
+            _await(connection, state, until)
+    except psycopg2.OperationalError:
+        connection.close()
+        raise
+
+
+def _await(connection: Connection, state: int, until: float) -> None:
+    left_s = until - time.monotonic()
+    if left_s <= 0:
+        raise psycopg2.OperationalError("the database did not answer in time")
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+    poller.poll(left_s * 1000)
+
+
+def _arguments(password: str, application_name: str, deadlines: Deadlines) -> dict[str, Any]:
     options = (
         f"-c statement_timeout={deadlines.statement_ms} -c idle_in_transaction_session_timeout={deadlines.idle_ms}"
     )
-    connection: Connection = psycopg2.connect(
-        url,
-        application_name=application_name,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        keepalives=1,
-        keepalives_idle=1,
-        keepalives_interval=1,
-        keepalives_count=2,
-        tcp_user_timeout=2000,
-        options=options + (BY_INDEX if deadlines is SERVING else ""),
-        **arguments,
-    )
-    connection.autocommit = True
-    return connection
+    return {
+        "application_name": application_name,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "keepalives": 1,
+        "keepalives_idle": 1,
+        "keepalives_interval": 1,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 2000,
+        "options": options + (BY_INDEX if deadlines is SERVING else ""),
+    } | ({"password": password} if password else {})
 
 
 @contextmanager
