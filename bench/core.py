@@ -201,6 +201,23 @@ def serialisation_rate(load: Workload) -> float:
     return len(load.commands) / (time.thread_time() - started)
 
 
+def state_hash_rate(load: Workload) -> float:
+    """Return how many commands a second keeping the full hash up to date alone would allow, in batches."""
+    engine = engine_of(load)
+    state_hash = engine.state_hash()
+    spent = 0.0
+    for batch in batches(load):
+        journaled = []
+        for command in batch:
+            engine.apply(command, engine.time)
+            journaled.append(Journaled(engine.sequence, engine.time, command))
+        changes = engine.take_changes()
+        started = time.thread_time()
+        state_hash.update(journaled, changes)
+        spent += time.thread_time() - started
+    return len(load.commands) / spent
+
+
 def measure(resting: int, commands: int, runs: int) -> None:
     """Print one table."""
     load = workload(resting, commands)
@@ -209,6 +226,7 @@ def measure(resting: int, commands: int, runs: int) -> None:
         median = statistics.median(rate(load) for _ in range(runs))
         print(f"  {name:28} {median:>12,.0f} commands/s   {median / budget:6.2f} of the budget of {budget:,}")
     print(f"  {'journal text and hash chain':28} {serialisation_rate(load):>12,.0f} commands/s")
+    print(f"  {'full hash, kept up to date':28} {state_hash_rate(load):>12,.0f} commands/s")
     engine = engine_of(load)
     for name, apply in (
         ("book alone", BareBook(load).apply),

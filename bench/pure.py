@@ -18,6 +18,7 @@ def rounds(runs: int) -> list[Round]:
             "book": core.book_rate(load),
             "engine": core.engine_rate(load),
             "serialisation": core.serialisation_rate(load),
+            "state hash": core.state_hash_rate(load),
         }
         for _ in range(runs)
     ]
@@ -30,4 +31,5 @@ def figures(found: Sequence[Round]) -> list[Figure]:
         Figure("book alone", "commands/s", book, budget=BOOK),
         Figure("engine, batches of 100", "commands/s", column(found, "engine"), book, "book alone", ENGINE),
         Figure("serialisation and chain hash", "commands/s", column(found, "serialisation")),
+        Figure("full hash, kept up to date", "commands/s", column(found, "state hash")),
     ]

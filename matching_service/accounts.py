@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from exchange.markets import FeeTier
+
 FEES = "fees"
 """The account that earns the fees; one like any other, there from the beginning."""
 EXTERNAL = "external"
@@ -25,22 +27,41 @@ class Balance:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """One account; `created_sequence` is 0 for the account of the fees."""
+    """One account; `created_sequence` is 0 for the account of the fees.
+
+    All its open orders are canceled at `dead_man_deadline`, in microseconds, where there is one.
+    """
 
     account_id: str
     name: str
     status: str
     created_sequence: int
+    dead_man_deadline: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class FeeVolume:
+    """What an account traded in a market on a UTC day, counted from the epoch, in quote units; 0 once it is too old."""
+
+    account_id: str
+    symbol: str
+    day: int
+    quote: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class Trader:
-    """An account in one market: its two balances there, and the ids of its open orders."""
+    """An account in one market: its two balances there, the ids of its open orders, and what decides on its fees.
+
+    `volumes` are by day, oldest first; without a `tier` the market's rates are its own.
+    """
 
     account_id: str
     base: Balance
     quote: Balance
     order_ids: set[str] = field(default_factory=set)
+    volumes: list[FeeVolume] = field(default_factory=list)
+    tier: FeeTier | None = None
 
 
 class Accounts:

@@ -24,16 +24,11 @@ from exchange.events import (
 )
 from exchange.markets import Asset, Market, MarketStatus, step_problem
 from matching_service.accounts import EXTERNAL, Account
+from matching_service.endings import refused
 from matching_service.settlement import RATE_ONE
-from matching_service.state import NOT_FOUND, ApiKey, Copy, ListedAsset, Refusal, State, TransferEntry
-from matching_service.trading import refused
+from matching_service.state import NOT_FOUND, ApiKey, Copy, ListedAsset, Refusal, State, TransferEntry, transfer_id
 
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
-
-
-def transfer_id(transfer: Transfer) -> str:
-    """Return the id under which a transfer is remembered."""
-    return f"{transfer.kind}/{transfer.account_id}/{transfer.reference}"
 
 
 def examine_transfer(state: State, command: Transfer) -> Copy | Refusal | None:
@@ -118,7 +113,7 @@ def create_account(state: State, command: CreateAccount) -> list[Event]:
     state.remember(command.request_id)
     account = Account(command.account_id, command.name, "active", state.sequence)
     state.accounts.by_id[command.account_id] = account
-    state.changed_accounts.append(account)
+    state.changed_accounts[account] = None
     return [AccountCreated(command.account_id, command.name)]
 
 
@@ -205,6 +200,7 @@ def change_market(state: State, command: ChangeMarket) -> list[Event]:
     live = state.markets[command.symbol]
     live.settings = _changed(live.settings, command)
     state.changed_markets[live] = None
+    state.unsettled[live] = None
     return [MarketChanged(live.settings)]
 
 

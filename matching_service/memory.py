@@ -78,8 +78,13 @@ class RequestIds:
         """Return `(id, sequence, time)` of each, oldest first."""
         later = deque(self._times)
         time = 0
-        for identifier, sequence in self.sequences.items():
+        for identifier, sequence in sorted(self.sequences.items(), key=_sequence):
             while later and later[0][0] <= sequence:
                 time = later.popleft()[1]
             if sequence >= self._first_kept:
                 yield identifier, sequence, time
+
+
+def _sequence(entry: tuple[str, int]) -> int:
+    """Return the sequence of an id; one used again after it was forgotten stands where it stood at first."""
+    return entry[1]

@@ -25,20 +25,25 @@ from matching_service.journal import GENESIS
 from matching_service.memory import MAX_RECENT_IDS, REQUEST_WINDOW_US
 from matching_service.snapshot import Snapshot
 from matching_service.state import ListedAsset
+from matching_service.state_hash import StateHash
 
 JOURNAL_ROWS = 500
 _OPEN = ", ".join(f"'{status}'" for status in OPEN_STATUSES)
 
 
 class Loaded(Struct, frozen=True):
-    """A state and the chain of the batch that made it."""
+    """A state, the chain of the batch that made it, and its hash, which is to follow each batch from now on."""
 
     engine: Engine
     chain: bytes
+    state_hash: StateHash
 
 
 def load(connection: Connection, cell: int) -> Loaded:
-    """Read everything in one repeatable-read snapshot; the state is that of the last committed batch."""
+    """Read everything in one repeatable-read snapshot; the state is that of the last committed batch.
+
+    A million open orders take many seconds: call it in a thread of its own.
+    """
     rows(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         last = rows(
@@ -50,7 +55,8 @@ def load(connection: Connection, cell: int) -> Loaded:
         snapshot = _snapshot(connection, cell, sequence, time)
     finally:
         rows(connection, "ROLLBACK")
-    return Loaded(Engine.restore(snapshot), bytes(chain))
+    engine = Engine.restore(snapshot)
+    return Loaded(engine, bytes(chain), engine.state_hash())
 
 
 def _snapshot(connection: Connection, cell: int, sequence: int, time: int) -> Snapshot:

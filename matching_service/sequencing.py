@@ -3,18 +3,20 @@
 import logging
 
 from msgspec import Struct
+from msgspec.json import encode
 
-from exchange.commands import CancelOrder, Command, Journaled
+from exchange.commands import AmendOrder, CancelOrder, Command, Journaled
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event
 from exchange.orders import PlaceOrder
 from exchange.wire import Answer
-from matching_service import answers, journal
-from matching_service.engine import Copy, Engine, Refusal
+from matching_service import answers, journal, state_hash
+from matching_service.engine import Copy, Refusal
 from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch
 from matching_service.lease import Leadership
-from matching_service.submissions import Ticket
+from matching_service.replica import Loaded
+from matching_service.submissions import StreamPosition, Ticket
 from matching_service.tables import RowWriter
 
 logger = logging.getLogger(__name__)
@@ -41,14 +43,20 @@ class Matched(Struct):
 
 
 class Sequencer:
-    """The memory of one leadership: the engine, and the chain of the last batch that was made of it."""
+    """The memory of one leadership: the engine with its hash, and the chain of the last batch that was made of it.
 
-    def __init__(self, engine: Engine, leadership: Leadership, chain: bytes, failpoints: Failpoints = NONE) -> None:
-        self.engine = engine
+    The first batch carries the full hash, as it is at take-over; later ones where it is due.
+    """
+
+    def __init__(self, loaded: Loaded, leadership: Leadership, failpoints: Failpoints = NONE) -> None:
+        self.engine = engine = loaded.engine
+        self.state_hash = loaded.state_hash
         self.leadership = leadership
-        self.chain = chain
+        self.chain = loaded.chain
         self._applied = failpoints.around("apply", engine.apply)
         self.row_writer = RowWriter(engine.market, engine.asset)
+        self.owes_hash = True
+        self.positions: dict[str, StreamPosition] = {}
 
     def poisoned(self, command: Command) -> Batch:
         """Give a command that an earlier memory could not apply its sequence, without applying it."""
@@ -64,6 +72,8 @@ class Sequencer:
         time = max(self.leadership.now(), self.engine.time)
         for ticket in tickets:
             command = ticket.command
+            if ticket.submission.position is not None:
+                self.positions[ticket.submission.position.shard_id] = ticket.submission.position
             if ticket.submission.request.test:
                 matched.ready.append((ticket, self._test(command)))
                 continue
@@ -109,19 +119,42 @@ class Sequencer:
         command, engine = ticket.command, self.engine
         if isinstance(command, PlaceOrder):
             answer = answers.order_answer(engine.cell, engine.subject(), events, engine.market(command.symbol))
+        elif isinstance(command, CancelOrder | AmendOrder) and _is_done(events):
+            matched.later.append((ticket, engine.sequence, False))
+            return
+        elif events and isinstance(events[0], CommandRefused):
+            answer = answers.events_answer(engine.sequence, time, command, events)
         elif isinstance(command, CancelOrder):
-            if isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable":
-                matched.later.append((ticket, engine.sequence, False))
-                return
-            refused = isinstance(events[0], CommandRefused)
-            order_now = None if refused else engine.subject()
-            answer = answers.events_answer(engine.sequence, time, command, events, order_now)
+            answer = answers.events_answer(engine.sequence, time, command, events, engine.subject())
+        elif isinstance(command, AmendOrder):
+            order = engine.subject()
+            answer = answers.amend_answer(engine.cell, command, order, events, engine.market(order.placed.symbol))
         else:
             answer = answers.events_answer(engine.sequence, time, command, events)
         matched.ready.append((ticket, answer))
 
+    def _taken_positions(self) -> str | None:
+        """Return how far the waiting room has come since the last batch, as `write_stream_positions` takes it."""
+        if not self.positions:
+            return None
+        taken = encode(list(self.positions.values())).decode()
+        self.positions.clear()
+        return taken
+
     def _batch(self, journaled: list[Journaled], events: list[list[Event]]) -> Batch:
-        rows = self.row_writer.rows_of(journaled, events, self.engine.take_changes())
-        batch = journal.batch_of(self.engine.cell, self.leadership.epoch, self.chain, journaled, events, rows)
+        changes = self.engine.take_changes()
+        rows = self.row_writer.rows_of(journaled, events, changes)
+        self.state_hash.update(journaled, changes)
+        full_hash = None
+        if self.owes_hash or state_hash.is_due(journaled[0].sequence, journaled[-1].sequence):
+            full_hash, self.owes_hash = self.state_hash.digest(), False
+        cell, epoch = self.engine.cell, self.leadership.epoch
+        positions = self._taken_positions()
+        batch = journal.batch_of(cell, epoch, self.chain, journaled, events, rows, full_hash, positions)
         self.chain = batch.chain
         return batch
+
+
+def _is_done(events: list[Event]) -> bool:
+    """Tell whether the order that was to change is open no longer, or was never there."""
+    return isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable"

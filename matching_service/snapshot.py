@@ -1,18 +1,17 @@
-"""The state of a cell as plain records: taken, restored and listed for hashing; it neither loads nor stores them."""
+"""The state of a cell as plain records: taken and restored; it neither loads nor stores them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from msgspec.json import Encoder
+from msgspec import structs
 
 from exchange.commands import CreateApiKey
-from exchange.markets import Market
+from exchange.markets import Market, MarketFigures
 from exchange.orders import OrderRecord
-from matching_service.accounts import Account, Balance
+from matching_service import fees
+from matching_service.accounts import Account, Balance, FeeVolume
 from matching_service.state import ApiKey, ListedAsset, State
-
-_encode = Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,8 @@ class Snapshot:
     """The state as of `sequence` and its `time`.
 
     `markets` and `api_keys` come with their created_sequence, `orders`, all open, with their priority_sequence, in
-    any order; `recent_ids` are `(id, sequence)`, `request_ids` `(id, sequence, time)`, oldest first.
+    any order; `recent_ids` are `(id, sequence)`, `request_ids` `(id, sequence, time)`, oldest first. `figures` are by
+    symbol, new ones where a market has none; of `fee_volumes` those that are too old to count are passed over.
     """
 
     cell: int
@@ -34,6 +34,8 @@ class Snapshot:
     orders: Iterable[tuple[OrderRecord, int]] = ()
     recent_ids: Iterable[tuple[str, int]] = ()
     request_ids: Iterable[tuple[str, int, int]] = ()
+    figures: Iterable[tuple[str, MarketFigures]] = ()
+    fee_volumes: Iterable[FeeVolume] = ()
 
 
 def taken(state: State) -> Snapshot:
@@ -51,6 +53,8 @@ def taken(state: State) -> Snapshot:
         orders=[(order.record(), order.priority_sequence) for order in orders],
         recent_ids=state.recent_ids.entries(),
         request_ids=list(state.request_ids.entries()),
+        figures=[(symbol, structs.replace(market.figures)) for symbol, market in state.markets.items()],
+        fee_volumes=[replace(volume) for market in state.markets.values() for volume in market.fee_volumes()],
     )
 
 
@@ -66,8 +70,11 @@ def restored(snapshot: Snapshot) -> State:
     for row in snapshot.balances:
         balance = state.accounts.balance(row.account_id, row.asset)
         balance.available, balance.held = row.available, row.held
+    figures = dict(snapshot.figures)
     for settings, created_sequence in sorted(snapshot.markets, key=lambda item: item[1]):
-        state.list_market(settings, created_sequence)
+        market = state.list_market(settings, created_sequence)
+        market.figures = structs.replace(figures.get(settings.symbol, MarketFigures()))
+    _restore_volumes(state, snapshot.fee_volumes)
     for created, created_sequence in snapshot.api_keys:
         state.api_keys[created.api_key] = ApiKey(created, created_sequence)
     for record, priority_sequence in sorted(snapshot.orders, key=lambda item: item[1]):
@@ -86,26 +93,14 @@ def restored(snapshot: Snapshot) -> State:
     return state
 
 
-def records(state: State) -> Iterator[tuple[str, bytes]]:
-    """Return every record of the state with its key; equal states have equal records, in any order."""
-    snapshot = taken(state)
-    yield "cell", _encode((snapshot.cell, snapshot.sequence, snapshot.time))
-    for listed in snapshot.assets:
-        yield f"asset/{listed.asset.asset}", _encode(listed)
-    for account in snapshot.accounts:
-        yield f"account/{account.account_id}", _encode(account)
-    for balance in snapshot.balances:
-        yield f"balance/{balance.account_id}/{balance.asset}", _encode((balance.available, balance.held))
-    for settings, created_sequence in snapshot.markets:
-        yield f"market/{settings.symbol}", _encode((settings, created_sequence))
-    for created, created_sequence in snapshot.api_keys:
-        yield f"api_key/{created.api_key}", _encode((created, created_sequence))
-    for record, priority_sequence in snapshot.orders:
-        yield f"order/{record.placed.order_id}", _encode((record, priority_sequence))
-    for identifier, sequence in snapshot.recent_ids:
-        yield f"recent_id/{identifier}", _encode(sequence)
-    for identifier, sequence, time in snapshot.request_ids:
-        yield f"request_id/{identifier}", _encode((sequence, time))
+def _restore_volumes(state: State, volumes: Iterable[FeeVolume]) -> None:
+    """Give back to everybody the volumes that still count, and find the tiers by them."""
+    for volume in sorted(volumes, key=lambda volume: volume.day):
+        market = state.markets[volume.symbol]
+        if fees.counts(volume, market.figures.fee_day):
+            state.trader(market, volume.account_id).volumes.append(replace(volume))
+    for market in state.markets.values():
+        fees.find_tiers(market, market.settings)
 
 
 def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:

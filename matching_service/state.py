@@ -1,19 +1,23 @@
 """All that the engine of one cell holds, and what of it changed since it was last asked; it decides nothing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exchange.commands import CreateApiKey, Transfer
 from exchange.errors import DETAIL_OF_CODE
-from exchange.markets import Asset, Market
+from exchange.markets import Asset, Market, MarketFigures
 from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, TimeInForce
-from matching_service.accounts import FEES, Account, Accounts, Balance, Trader
+from matching_service.accounts import FEES, Account, Accounts, Balance, FeeVolume, Trader
 from matching_service.book import BUY, EAGEREST, Book, Order
 from matching_service.memory import RecentIds, RequestIds
+from matching_service.timers import Timers
 
 # A name of this module costs 14 ns, an attribute of an enum class 40.
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
-IOC, FOK = TimeInForce.IOC, TimeInForce.FOK
+GTC, IOC, FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
+PRIORITY_BITS = 20
+"""A priority is a command's sequence and, in these low bits, the place of what it entered or moved to the back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,20 @@ class TransferEntry:
     transfer: Transfer
     sequence: int
 
+    @property
+    def identifier(self) -> str:
+        """The id under which the transfer is remembered."""
+        return transfer_id(self.transfer)
+
+
+def transfer_id(transfer: Transfer) -> str:
+    """Return the id under which a transfer is remembered."""
+    return f"{transfer.kind}/{transfer.account_id}/{transfer.reference}"
+
 
 @dataclass(slots=True, eq=False)
 class LiveMarket:
-    """A market as the engine holds it: its settings, its book, who has traded there, and where its fees go."""
+    """A market as the engine holds it: its settings, its book, what it came to, who has traded, where its fees go."""
 
     settings: Market
     created_sequence: int
@@ -70,7 +84,12 @@ class LiveMarket:
     base_units_per_lot: int
     quote_units_per_tick_lot: int
     fees: Trader
+    figures: MarketFigures
     traders: dict[str, Trader] = field(default_factory=dict)
+
+    def fee_volumes(self) -> Iterator[FeeVolume]:
+        """Return the volumes of everybody."""
+        return (volume for trader in self.traders.values() for volume in trader.volumes)
 
 
 @dataclass(slots=True)
@@ -87,13 +106,15 @@ class Changes:
     markets: list[LiveMarket]
     api_keys: list[ApiKey]
     transfers: list[TransferEntry]
+    fee_volumes: list[FeeVolume]
 
 
 class State:
     """The state of one cell.
 
-    `orders` are the open ones by id, `subject` is the order that was entered or canceled last, and what is named
-    `changed_…` is what has changed since the sequence `batch_start`, each once.
+    `orders` are the open ones by id, `subjects` those that the last command was about, and what is named `changed_…`
+    is what has changed since the sequence `batch_start`, each once. `unsettled` are the markets to look at where a
+    command ends.
     """
 
     __slots__ = (
@@ -106,16 +127,20 @@ class State:
         "changed_api_keys",
         "changed_assets",
         "changed_balances",
+        "changed_fee_volumes",
         "changed_markets",
         "changed_orders",
         "changed_transfers",
+        "last_priority",
         "markets",
         "orders",
         "recent_ids",
         "request_ids",
         "sequence",
-        "subject",
+        "subjects",
         "time",
+        "timers",
+        "unsettled",
     )
 
     def __init__(self, cell: int) -> None:
@@ -129,7 +154,10 @@ class State:
         self.orders: dict[str, Order] = {}
         self.recent_ids = RecentIds()
         self.request_ids = RequestIds()
-        self.subject: Order | None = None
+        self.subjects: tuple[Order, ...] = ()
+        self.timers = Timers()
+        self.unsettled: dict[LiveMarket, None] = {}
+        self.last_priority = 0
         self.clear_changes()
 
     def clear_changes(self) -> None:
@@ -137,22 +165,24 @@ class State:
         self.batch_start = self.sequence + 1
         self.changed_orders: list[Order] = []
         self.changed_balances: list[Balance] = []
-        self.changed_accounts: list[Account] = []
+        self.changed_accounts: dict[Account, None] = {}
         self.changed_assets: list[ListedAsset] = []
         self.changed_markets: dict[LiveMarket, None] = {}
         self.changed_api_keys: dict[ApiKey, None] = {}
         self.changed_transfers: list[TransferEntry] = []
+        self.changed_fee_volumes: dict[FeeVolume, None] = {}
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call."""
         changes = Changes(
             orders=self.changed_orders,
             balances=self.changed_balances,
-            accounts=self.changed_accounts,
+            accounts=list(self.changed_accounts),
             assets=self.changed_assets,
             markets=list(self.changed_markets),
             api_keys=list(self.changed_api_keys),
             transfers=self.changed_transfers,
+            fee_volumes=list(self.changed_fee_volumes),
         )
         self.clear_changes()
         return changes
@@ -171,7 +201,9 @@ class State:
         balance = self.accounts.balance
         fees = Trader(FEES, balance(FEES, settings.base), balance(FEES, settings.quote))
         unit = settings.quote_units_per_tick_lot
-        market = LiveMarket(settings, created_sequence, Book(unit), settings.base_units_per_lot, unit, fees)
+        market = LiveMarket(
+            settings, created_sequence, Book(unit), settings.base_units_per_lot, unit, fees, MarketFigures()
+        )
         self.markets[settings.symbol] = market
         return market
 
@@ -181,7 +213,7 @@ class State:
         assert placed.display_lots is placed.expire_time is None
         trader = market.traders.get(placed.account_id)
         if trader is None:
-            trader = self._trader(market, placed.account_id)
+            trader = self.trader(market, placed.account_id)
         price_ticks, lots = placed.price_ticks, placed.quantity_lots
         if price_ticks is None:
             assert placed.type is MARKET
@@ -198,7 +230,34 @@ class State:
             else:
                 key, hold_per_lot = -price_ticks, market.base_units_per_lot
         sequence, time = self.sequence, self.time
-        return Order(placed, key, trader, hold_per_lot, lots or 0, sequence, sequence, sequence, time, time)
+        priority = sequence << PRIORITY_BITS
+        return Order(placed, key, trader, hold_per_lot, lots or 0, sequence, priority, sequence, time, time)
+
+    def next_priority(self) -> int:
+        """Return a priority behind all others so far; that of the first order a command enters is taken."""
+        floor = self.sequence << PRIORITY_BITS
+        self.last_priority = max(self.last_priority, floor) + 1
+        assert self.last_priority >> PRIORITY_BITS == self.sequence
+        return self.last_priority
+
+    def open(self, order: Order) -> None:
+        """Count an order among the open ones."""
+        order_id = order.placed.order_id
+        order.trader.order_ids.add(order_id)
+        self.orders[order_id] = order
+
+    def close(self, order: Order) -> None:
+        """Count an order no longer among the open ones."""
+        order_id = order.placed.order_id
+        order.trader.order_ids.remove(order_id)
+        del self.orders[order_id]
+
+    def touch(self, order: Order) -> None:
+        """Let an order be changed by the command that is being applied."""
+        if order.sequence < self.batch_start:
+            self.changed_orders.append(order)
+        order.sequence = self.sequence
+        order.updated_time = self.time
 
     def advance(self, time: int) -> None:
         """Go on to a later time, as each batch does, and forget what is too old by then."""
@@ -218,8 +277,13 @@ class State:
         sequence = self.request_ids.sequence_of(request_id)
         return None if sequence is None else Copy(sequence)
 
-    def _trader(self, market: LiveMarket, account_id: str) -> Trader:
+    def trader(self, market: LiveMarket, account_id: str) -> Trader:
+        """Return an account in a market, a new one of no volume where it was not there."""
+        known = market.traders.get(account_id)
+        if known is not None:
+            return known
         settings, balance = market.settings, self.accounts.balance
         trader = Trader(account_id, balance(account_id, settings.base), balance(account_id, settings.quote))
+        trader.tier = settings.fee_tier(0)
         market.traders[account_id] = trader
         return trader

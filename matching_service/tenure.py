@@ -53,10 +53,9 @@ class Tenure:
             opening.callback(self.writer.close)
             self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
             opening.callback(self.reader.close)
-            loaded = self._loaded()
+            self.loaded = self._loaded()
             opening.pop_all()
-        self.engine = loaded.engine
-        self.chain = loaded.chain
+        self.engine = self.loaded.engine
         self.renewing = ThreadPoolExecutor(1, "renew")
 
     def _loaded(self) -> Loaded:
@@ -71,7 +70,7 @@ class Tenure:
     def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
         """Return the leader of this tenure; call it within the event loop."""
         limits = (self.settings.batch_commands, self.settings.queue_commands)
-        sequencer = Sequencer(self.engine, self.leadership, self.chain, self.failpoints)
+        sequencer = Sequencer(self.loaded, self.leadership, self.failpoints)
         return Leader(sequencer, self.writer, self.reader, limits, committed, poisoned, self.failpoints)
 
     async def keep(self) -> None:

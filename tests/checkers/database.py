@@ -60,10 +60,13 @@ def cells(connection: Connection) -> list[int]:
 
 def journal_rows(connection: Connection, cell: int) -> Iterator[JournalRow]:
     """Return the journal of a cell in order."""
-    columns = "cell, first_sequence, last_sequence, batch_id::text, epoch, last_time, commands, events, chain"
+    columns = (
+        "cell, first_sequence, last_sequence, batch_id::text, epoch, last_time, commands, events, chain, state_hash"
+    )
     query = f"SELECT {columns} FROM journal WHERE cell = %s ORDER BY first_sequence"
     for row in _rows(connection, query, cell):
-        yield replace(JournalRow(*row), chain=bytes(row[-1]))
+        full_hash = None if row[-1] is None else bytes(row[-1])
+        yield replace(JournalRow(*row), chain=bytes(row[-2]), state_hash=full_hash)
 
 
 def order_documents(connection: Connection) -> dict[str, Document]:

@@ -21,6 +21,7 @@ class JournalRow:
     commands: str
     events: str
     chain: bytes
+    state_hash: bytes | None = None
 
 
 class _Command(Struct, array_like=True):

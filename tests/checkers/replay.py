@@ -11,6 +11,7 @@ from matching_service.database import LOADING, opened
 from matching_service.engine import Engine
 from tests.checkers.copies import happened_by_archive
 from tests.checkers.database import cells, journal_rows, snapshot
+from tests.checkers.hashes import full_hash
 from tests.checkers.journal import Happened, Place, happened
 
 MOST_TOLD = 20
@@ -28,9 +29,11 @@ def check_replay(dsn: str, lines: Iterable[ArchiveLine] | None = None) -> list[s
     found: list[str] = []
     with snapshot(dsn) as reader, opened(dsn, "", "checker", LOADING) as loader:
         for cell in cells(reader):
+            hashes = {row.last_sequence: row.state_hash for row in journal_rows(reader, cell) if row.state_hash}
             history = happened(journal_rows(reader, cell)) if archived is None else archived
             engine = Engine(cell)
-            found += replay_problems(engine, {place: it for place, it in history.items() if place[0] == cell})
+            of_cell = {place: it for place, it in history.items() if place[0] == cell}
+            found += replay_problems(engine, of_cell, hashes)
             try:
                 loaded = replica.load(loader, cell).engine
             except AssertionError as error:
@@ -40,8 +43,11 @@ def check_replay(dsn: str, lines: Iterable[ArchiveLine] | None = None) -> list[s
     return found
 
 
-def replay_problems(engine: Engine, history: Mapping[Place, Happened]) -> Iterator[str]:
-    """Apply a whole history to a new engine and tell which commands do not make the events that it holds."""
+def replay_problems(engine: Engine, history: Mapping[Place, Happened], hashes: Mapping[int, bytes]) -> Iterator[str]:
+    """Apply a whole history to a new engine and tell which commands do not make the events that it holds.
+
+    `hashes` are those that the journal holds, by the sequence whose state they are of: each is made from nothing here.
+    """
     for place in sorted(place for place in history if place[2] == 0):
         cell, sequence, _ = place
         it = history[place]
@@ -56,6 +62,8 @@ def replay_problems(engine: Engine, history: Mapping[Place, Happened]) -> Iterat
                 yield f"I14: ({cell}, {sequence}, {index}) is replayed as {event}, but was {known}"
         if (cell, sequence, len(events) + 1) in history:
             yield f"I14: ({cell}, {sequence}) has more events than its replay"
+        if sequence in hashes and hashes[sequence] != full_hash(engine.state_records()):
+            yield f"I14: the state of the replay has another hash at {sequence} than the journal"
 
 
 def state_problems(tables: Engine, replayed: Engine) -> Iterator[str]:

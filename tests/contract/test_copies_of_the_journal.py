@@ -204,6 +204,7 @@ def test_a_violation_planted_in_the_database_is_found(dsn: str, violation: str, 
             "has more events than its replay",
         ),
         ("DELETE FROM journal WHERE first_sequence = 1", "follows 0"),
+        ("UPDATE journal SET state_hash = decode(repeat('00', 32), 'hex')", "another hash at"),
     ],
 )
 def test_what_a_replay_contradicts_is_found(dsn: str, violation: str, problem: str) -> None:

@@ -126,6 +126,22 @@ def test_one_that_stopped_leading_is_left_for_the_next() -> None:
     assert (former.submissions, desk.submissions) == (1, 1)
 
 
+def test_the_next_leader_is_looked_for_while_the_lease_still_names_the_former() -> None:
+    former, desk = Desk("not_leader none"), Desk()
+    with leading(former) as first, leading(desk) as second, client(first, first, None, first, second) as asked:
+        assert asked.submit([COMMAND]) == [wire.Answer(sequence=7)]
+
+    assert (former.submissions, desk.submissions) == (1, 1)
+
+
+def test_what_may_have_been_taken_is_sent_to_whoever_leads_later_within_the_bound() -> None:
+    former, desk = Desk("close"), Desk()
+    with leading(former) as first, leading(desk) as second, client(first, *[None] * 20, second) as asked:
+        assert asked.submit([COMMAND]) == [wire.Answer(sequence=7)]
+
+    assert (former.submissions, desk.submissions) == (1, 1)
+
+
 def test_a_wrong_secret_is_cut_off_and_nothing_happened() -> None:
     desk = Desk()
     with leading(desk) as leader, client(leader, secret="guess") as asked:

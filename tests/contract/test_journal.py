@@ -35,6 +35,7 @@ class Recorder:
         self.epoch = lease.take_over(self.connection, self.candidate).epoch
         rows(self.connection, "SELECT ensure_partitions(0)")
         self.engine = Engine(1)
+        self.hash = self.engine.state_hash()
         self.rows = RowWriter(self.engine.market, self.engine.asset)
         self.chain = GENESIS
         self.time = itertools.count(TIME)
@@ -47,7 +48,9 @@ class Recorder:
             time = next(self.time)
             events.append(self.engine.apply(command, time))
             journaled.append(Journaled(self.engine.sequence, time, command))
-        written = self.rows.rows_of(journaled, events, self.engine.take_changes())
+        changes = self.engine.take_changes()
+        written = self.rows.rows_of(journaled, events, changes)
+        self.hash.update(journaled, changes)
         return journal.batch_of(1, self.epoch, self.chain, journaled, events, written)
 
     def commit(self, *commands: Command) -> Batch:
@@ -103,6 +106,7 @@ def test_a_state_loaded_from_the_tables_equals_the_one_that_wrote_them(recorder:
 
     assert dict(loaded.engine.state_records()) == dict(recorder.engine.state_records())
     assert loaded.chain == recorder.chain
+    assert loaded.state_hash.digest() == recorder.hash.digest()
 
 
 def test_every_asset_sums_to_zero_and_every_balance_equals_its_ledger(recorder: Recorder) -> None:

@@ -1,7 +1,8 @@
 """The edge's end of the wire: commands to the leader and its answers back, or how certain it is that nothing happened.
 
 One connection, kept between calls, TLS with the certificate that the leader published. Every command is idempotent,
-so what may have been lost on the way is sent once more, and never a third time.
+so what may have been lost on the way is sent once more, and never a third time. Where nobody serves for a moment, as
+while the leadership is handed over, the next leader is looked for.
 """
 
 import hashlib
@@ -22,6 +23,11 @@ from exchange.errors import Rejected, Unavailable
 CONNECT_TIMEOUT_S = 1.0
 FIRST_SHARE = 0.4
 """How much of the whole time the first sending may take; the rest is left for a leader that took over."""
+PATIENCE_S = 0.3
+"""How long a leader is looked for while nothing was sent: a planned hand-over takes half of it."""
+PAUSE_S = 0.02
+SAME_AGAIN_S = 0.25
+"""One that refused is not asked again before this, unless the lease names another."""
 RECEIVE_BYTES = 16_384
 """No record of TLS holds more."""
 
@@ -53,12 +59,22 @@ class Silent(Exception):  # noqa: N818 - one of two outcomes of an attempt
 class GatewayClient:
     """Submits commands and looks at the leader's copy; not for use by two threads at once."""
 
-    def __init__(self, directory: Directory, secret: str, timeout_ms: int, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        directory: Directory,
+        secret: str,
+        timeout_ms: int,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ):
         self._directory = directory
         self._secret = secret
         self._timeout_s = timeout_ms / 1000
         self._clock = clock
+        self._pause = pause
         self._connection: _Connection | None = None
+        self._leader: Leader | None = None
+        self._refused: tuple[Leader, float] | None = None
         self._ids = itertools.count(1)
 
     def submit(self, commands: list[Command], test: bool = False) -> list[wire.Answer]:
@@ -83,29 +99,34 @@ class GatewayClient:
             self._connection = None
 
     def _asked(self, request: wire.Submit | wire.Look) -> wire.Reply:
-        """Send a request, and once more where the first sending was not answered."""
+        """Send a request, and once more where the first sending was not answered.
+
+        While nothing was sent a leader is looked for a little while; what may have been taken is worth all the time.
+        """
         deadline = self._clock() + self._timeout_s
-        was_sent = False
-        for attempt, share in enumerate((FIRST_SHARE, 1.0)):
-            until = self._clock() + (deadline - self._clock()) * share
+        give_up_at = min(deadline, self._clock() + PATIENCE_S)
+        attempts = sent = 0
+        while sent < 2:
+            if attempts > 1:
+                if self._clock() + PAUSE_S > give_up_at:
+                    break
+                self._pause(PAUSE_S)
+            until = self._clock() + (deadline - self._clock()) * (1.0 if sent else FIRST_SHARE)
             try:
-                return _checked(self._attempt(request, until, after_failure=attempt > 0))
+                return _checked(self._attempt(request, until, after_failure=attempts > 0))
             except NotServed:
-                self.close()
+                self._note_refusal()
             except Silent:
-                was_sent = True
-                self.close()
-        raise Unavailable("The matching engine cannot be reached.", execution="unknown" if was_sent else "none")
+                sent += 1
+                give_up_at = deadline
+            self.close()
+            attempts += 1
+        raise Unavailable("The matching engine cannot be reached.", execution="unknown" if sent else "none")
 
     def _attempt(self, request: wire.Submit | wire.Look, until: float, after_failure: bool) -> wire.Reply:
         connection = self._connection
         if connection is None or not connection.is_quiet():
-            self.close()
-            leader = self._directory.leader(after_failure)
-            if leader is None:
-                raise NotServed
-            connect_until = min(until, self._clock() + CONNECT_TIMEOUT_S)
-            self._connection = connection = _opened(leader, self._secret, connect_until, self._clock)
+            connection = self._connected(until, after_failure)
         try:
             connection.send(wire.frame(request), until)
             while True:
@@ -115,6 +136,21 @@ class GatewayClient:
                 return reply
         except (OSError, EOFError, wire.FrameError) as error:
             raise Silent(str(error)) from None
+
+    def _connected(self, until: float, after_failure: bool) -> "_Connection":
+        """Connect to the leader, unless it is one that refused just now."""
+        self.close()
+        self._leader = leader = self._directory.leader(after_failure)
+        if leader is None or (self._refused and self._refused[0] == leader and self._clock() < self._refused[1]):
+            self._leader = None
+            raise NotServed
+        connect_until = min(until, self._clock() + CONNECT_TIMEOUT_S)
+        self._connection = _opened(leader, self._secret, connect_until, self._clock)
+        return self._connection
+
+    def _note_refusal(self) -> None:
+        if self._leader is not None:
+            self._refused = self._leader, self._clock() + SAME_AGAIN_S
 
 
 class _Connection:

@@ -102,6 +102,10 @@ class Market(Struct, frozen=True, array_like=True):
         """The quote units that one lot costs at a price of one tick; whole by `step_problem`."""
         return self.tick_size * self.lot_size // amounts.POWERS[2 * amounts.MAX_DECIMALS - self.quote_decimals]
 
+    def fee_tier(self, volume: int) -> FeeTier | None:
+        """Return the highest tier that `volume` reaches, None below the first."""
+        return next((tier for tier in reversed(self.fee_tiers) if volume >= tier.volume), None)
+
     def price_text(self, price_ticks: int) -> str:
         """Print a price with the tick's decimals."""
         return amounts.text(price_ticks * self.tick_step, self.price_decimals)
@@ -113,6 +117,25 @@ class Market(Struct, frozen=True, array_like=True):
     def quote_text(self, units: int) -> str:
         """Print an amount of the quote asset."""
         return amounts.text(units, self.quote_decimals)
+
+
+class MarketFigures(Struct, array_like=True):
+    """What a market has come to by trading, beside its settings; prices in ticks, each None where there is none.
+
+    `reference_ticks` is the price of the last auction. `auction_ends` is when the auction that runs ends by itself, in
+    microseconds, `indicative_ticks`, `indicative_lots` and `surplus_lots` what it would do now. `uncrossing_ticks` is
+    the price of one that has ended and has more trades than one command may. `fee_day` is the UTC day, counted from
+    the epoch, whose tiers hold.
+    """
+
+    last_price_ticks: int | None = None
+    reference_ticks: int | None = None
+    auction_ends: int | None = None
+    indicative_ticks: int | None = None
+    indicative_lots: int = 0
+    surplus_lots: int = 0
+    uncrossing_ticks: int | None = None
+    fee_day: int | None = None
 
 
 def step_problem(tick_size: int, lot_size: int, base_decimals: int, quote_decimals: int) -> tuple[str, str] | None:

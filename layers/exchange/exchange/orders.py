@@ -58,6 +58,14 @@ class OrderStatus(StrEnum):
     PENDING_TRIGGER = "pending_trigger"
 
 
+TRIGGERED_TYPES = (
+    OrderType.STOP,
+    OrderType.STOP_LIMIT,
+    OrderType.TAKE_PROFIT,
+    OrderType.TAKE_PROFIT_LIMIT,
+    OrderType.TRAILING_STOP,
+)
+"""The types that wait for a price before they are active."""
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_TRIGGER)
 
 
@@ -71,7 +79,9 @@ class Liquidity(StrEnum):
 class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="command", tag="PlaceOrder", gc=False):
     """The command to enter an order; None where a field does not apply to its type.
 
-    `quote_quantity` is in quote units, `expire_time` in microseconds since the epoch.
+    `quote_quantity` is in quote units, `expire_time` in microseconds since the epoch. An order that waited for a
+    leader carries `queue_deadlines`, in microseconds as well: it is not entered after the first, and after the second
+    only if it would meet nobody at once.
     """
 
     order_id: str
@@ -91,6 +101,7 @@ class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="command", tag=
     display_lots: int | None = None
     expire_time: int | None = None
     queue_deadline_ms: int | None = None
+    queue_deadlines: tuple[int, int] | None = None
 
 
 class OrderRecord(Struct, frozen=True, array_like=True, gc=False):

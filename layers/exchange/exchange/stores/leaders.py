@@ -18,11 +18,14 @@ class LeaderDirectory:
     def leader(self, after_failure: bool) -> Leader | None:
         """Return where the leader serves, None when nobody leads or nobody can tell.
 
-        After a failure the lease row is asked first: what Redis holds may be why it failed.
+        After a failure the lease row tells: what Redis holds may be why it failed.
         """
-        if after_failure:
-            return self._from_database() or self._from_cache()
-        return self._from_cache() or self._from_database()
+        if not after_failure and (cached := self._from_cache()):
+            return cached
+        try:
+            return self._from_database()
+        except DatabaseAway:
+            return self._from_cache()
 
     def _from_cache(self) -> Leader | None:
         key = f"{{{self._cell}}}:leader"
@@ -36,10 +39,9 @@ class LeaderDirectory:
         return _leader(found["endpoint"], found["certificate"])
 
     def _from_database(self) -> Leader | None:
-        try:
-            found = self._database.rows("SELECT endpoint, certificate FROM lease WHERE cell = %s", self._cell)
-        except DatabaseAway:
-            return None
+        found = self._database.rows(
+            "SELECT endpoint, certificate FROM lease WHERE cell = %s AND expires > clock_timestamp()", self._cell
+        )
         return _leader(*found[0]) if found else None
 
 

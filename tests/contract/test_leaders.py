@@ -1,0 +1,57 @@
+"""Who leads, by the copy in a real Redis and by the lease row of a real database."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from exchange.gateway_client import Leader
+from exchange.stores.cache import Cache
+from exchange.stores.database import Database
+from exchange.stores.leaders import LeaderDirectory
+from matching_service.database import opened, rows
+from tests.servers import postgres, valkey
+
+FORMER, PRESENT = Leader("10.0.0.1", 7000, "aa"), Leader("10.0.0.2", 7000, "bb")
+
+
+class Places:
+    """Redis names the former leader, the lease row whom the test says."""
+
+    def __init__(self) -> None:
+        self.database_url, self.redis_url = postgres(), valkey()
+        with redis.Redis.from_url(self.redis_url) as cache:
+            cache.set("{1}:leader", json.dumps({"endpoint": "10.0.0.1:7000", "certificate": "aa"}))
+        self.cache, self.database = Cache(self.redis_url), Database(self.database_url, "")
+        self.directory = LeaderDirectory(self.cache, self.database, 1)
+
+    def lease(self, milliseconds: int) -> None:
+        with opened(self.database_url, "", "test") as connection:
+            rows(
+                connection,
+                "INSERT INTO lease VALUES (1, 'h', '10.0.0.2:7000', 'bb',"
+                " clock_timestamp() + %s * interval '1 millisecond')",
+                (milliseconds,),
+            )
+
+
+@pytest.fixture
+def places() -> Iterator[Places]:
+    made = Places()
+    yield made
+    made.cache.close()
+    made.database.close()
+
+
+def test_redis_is_asked_first_and_the_lease_row_after_a_failure(places: Places) -> None:
+    places.lease(60_000)
+
+    assert places.directory.leader(after_failure=False) == FORMER
+    assert places.directory.leader(after_failure=True) == PRESENT
+
+
+def test_after_a_failure_nobody_leads_where_the_lease_has_ended(places: Places) -> None:
+    places.lease(-1)
+
+    assert places.directory.leader(after_failure=True) is None
