@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from exchange.commands import Command
 from exchange.settings import Service as Settings
 from matching_service import lease, replica
-from matching_service.database import LOADING, connect, connect_unblocking, opened, rows
+from matching_service.database import LOADING, connect, connect_in_transactions, opened, rows
 from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch, Writer
 from matching_service.leader import Leader
@@ -112,11 +112,8 @@ class Tenure:
 
     def _connect(self) -> Connection:
         name = f"{self.candidate.application_name}/{self.leadership.epoch}"
-        if not self.failpoints.is_within_transaction:
-            return connect_unblocking(self.settings.database_url, self.settings.database_password, name)
-        connection = connect(self.settings.database_url, self.settings.database_password, name)
-        connection.autocommit = False
-        return connection
+        connect_as = connect_in_transactions if self.failpoints.is_within_transaction else connect
+        return connect_as(self.settings.database_url, self.settings.database_password, name)
 
     def _reconnect_keeper(self) -> None:
         try:
