@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from exchange.commands import CancelOrder, Command
+from exchange.commands import AmendOrder, CancelOrder, Command
 from exchange.wire import Answer
 from matching_service import answers
 from matching_service.answers import Tables
@@ -174,8 +174,8 @@ class Leader:
             if is_copy:
                 found.append(answers.copy_answer(self.tables, command, sequence))
             else:
-                assert isinstance(command, CancelOrder)
-                found.append(answers.refused_cancel(self.tables, command, sequence))
+                assert isinstance(command, CancelOrder | AmendOrder)
+                found.append(answers.refused_change(self.tables, command, sequence))
         return found
 
     async def _give_up(self) -> None:

@@ -4,7 +4,7 @@ import logging
 
 from msgspec import Struct
 
-from exchange.commands import CancelOrder, Command, Journaled
+from exchange.commands import AmendOrder, CancelOrder, Command, Journaled
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event
 from exchange.orders import PlaceOrder
@@ -115,13 +115,16 @@ class Sequencer:
         command, engine = ticket.command, self.engine
         if isinstance(command, PlaceOrder):
             answer = answers.order_answer(engine.cell, engine.subject(), events, engine.market(command.symbol))
+        elif isinstance(command, CancelOrder | AmendOrder) and _is_done(events):
+            matched.later.append((ticket, engine.sequence, False))
+            return
+        elif events and isinstance(events[0], CommandRefused):
+            answer = answers.events_answer(engine.sequence, time, command, events)
         elif isinstance(command, CancelOrder):
-            if isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable":
-                matched.later.append((ticket, engine.sequence, False))
-                return
-            refused = isinstance(events[0], CommandRefused)
-            order_now = None if refused else engine.subject()
-            answer = answers.events_answer(engine.sequence, time, command, events, order_now)
+            answer = answers.events_answer(engine.sequence, time, command, events, engine.subject())
+        elif isinstance(command, AmendOrder):
+            order = engine.subject()
+            answer = answers.amend_answer(engine.cell, command, order, events, engine.market(order.placed.symbol))
         else:
             answer = answers.events_answer(engine.sequence, time, command, events)
         matched.ready.append((ticket, answer))
@@ -137,3 +140,8 @@ class Sequencer:
         batch = journal.batch_of(cell, epoch, self.chain, journaled, events, rows, full_hash)
         self.chain = batch.chain
         return batch
+
+
+def _is_done(events: list[Event]) -> bool:
+    """Tell whether the order that was to change is open no longer, or was never there."""
+    return isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable"
