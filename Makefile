@@ -34,7 +34,7 @@ help: ## what can be made
 compiled: .venv/.installed
 	@$(PYTHON_BIN) -m compileall -q functions layers/exchange/exchange local matching_service client
 
-run: compiled ## the whole exchange on this machine, until Ctrl-C (PORT=8080)
+run: compiled ## the whole exchange on this machine, until Ctrl-C (PORT=8080, REPLICATED=1 with a standby database)
 	@exec $(PYTHON_BIN) -m local
 
 demo: compiled ## bots that trade against a running exchange (RATE=100 SECONDS=60)

@@ -69,6 +69,15 @@ class Leader:
             self.waiting.append(Ticket(submission, place, command))
         self.arrived.set()
 
+    def admit(self, submissions: list[Submission]) -> None:
+        """Queue what waited for a leader, one command each; it is read no faster than it is committed."""
+        for submission in submissions:
+            if self.is_stopping:
+                submission.fail("unavailable", "none")
+            else:
+                self.waiting.append(Ticket(submission, 0, submission.request.commands[0]))
+        self.arrived.set()
+
     async def run(self) -> None:
         """Serve until `stop`; raise what ended it otherwise, when everyone who waited has been told."""
         try:

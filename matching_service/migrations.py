@@ -73,8 +73,8 @@ _GRANTS = f"""
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {SERVICE_ROLE}, {EDGE_ROLE};
 GRANT USAGE ON SCHEMA public TO {SERVICE_ROLE}, {EDGE_ROLE};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {SERVICE_ROLE}, {EDGE_ROLE};
-GRANT INSERT, UPDATE ON lease, fence, assets, accounts, api_keys, markets, balances, orders, positions
-    TO {SERVICE_ROLE};
-GRANT DELETE ON lease TO {SERVICE_ROLE};
+GRANT INSERT, UPDATE ON lease, fence, assets, accounts, api_keys, markets, balances, orders, positions,
+    stream_positions TO {SERVICE_ROLE};
+GRANT DELETE ON lease, stream_positions TO {SERVICE_ROLE};
 GRANT INSERT ON journal, transfers, fills, ledger TO {SERVICE_ROLE};
 """

@@ -12,7 +12,7 @@ import psycopg2
 from exchange import wire
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import certificates, lease, tenure
+from matching_service import certificates, lease, shards, tenure, waiting_room
 from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
@@ -20,8 +20,10 @@ from matching_service.journal import CopyLost, Doubtful, Fenced
 from matching_service.leader import Leader
 from matching_service.lease import Candidate
 from matching_service.sequencing import Poisoned
+from matching_service.shards import Kinesis, Shards
 from matching_service.submissions import Submission
 from matching_service.tenure import LeaseLost, Tenure
+from matching_service.waiting_room import WaitingRoom
 
 RETRY_S = 0.2
 POISON_WINDOW_S = 60.0
@@ -49,6 +51,7 @@ class Service:
         self.poisoned: Command | None = None
         self.last_poison_s = float("-inf")
         self.last_failure = ""
+        self.kinesis: Kinesis | None = None
 
     def welcome(self) -> wire.Welcome | None:
         """Greet as the leader, or not at all."""
@@ -80,6 +83,8 @@ class Service:
         address = settings.gateway_address or socket.gethostbyname(socket.gethostname())
         candidate = Candidate(settings.cell, lease.new_holder(), f"{address}:{port}", certificate, settings.lease_ms)
         logger.info("standing by", extra={"cell": candidate.cell, "endpoint": candidate.endpoint})
+        if settings.orders_stream:
+            self.kinesis = await asyncio.to_thread(shards.client)
         try:
             while not self.is_stopping.is_set():
                 await self._turn(candidate, gateway)
@@ -110,7 +115,7 @@ class Service:
         display = Display(self.settings, held.engine, held.leadership.now, self.failpoints)
         leader = held.leader(self.poisoned, display.projections.apply)
         self.poisoned, self.last_failure = None, ""
-        self.leader, self.display, self.epoch, self.now = leader, display, held.leadership.epoch, held.leadership.now
+        self.display, self.epoch, self.now = display, held.leadership.epoch, held.leadership.now
         tasks = [
             asyncio.create_task(leader.run()),
             asyncio.create_task(held.keep()),
@@ -118,8 +123,14 @@ class Service:
             asyncio.create_task(self._publish()),
             asyncio.create_task(self.is_stopping.wait()),
         ]
-        logger.info("leading", extra={"cell": candidate.cell, "epoch": self.epoch, "sequence": held.engine.sequence})
         try:
+            room = await self._waiting_room(held, leader)
+            if room is not None:
+                tasks.append(asyncio.create_task(room.run()))
+                await room.level(tasks)
+            self.leader = leader
+            extra = {"cell": candidate.cell, "epoch": self.epoch, "sequence": held.engine.sequence}
+            logger.info("leading", extra=extra)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
             await asyncio.wait(tasks[:1])
@@ -133,6 +144,15 @@ class Service:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(held.end)
+
+    async def _waiting_room(self, held: Tenure, leader: Leader) -> WaitingRoom | None:
+        """Return what empties the stream of orders into `leader`, None where there is no such stream."""
+        settings = self.settings
+        if self.kinesis is None:
+            return None
+        left = await asyncio.to_thread(waiting_room.positions, held.reader, settings.cell, settings.orders_stream)
+        read = Shards(self.kinesis, settings.orders_stream, left)
+        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret, held.leadership.now)
 
     async def _publish(self) -> None:
         """Keep a publisher running beside the leadership."""
