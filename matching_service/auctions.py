@@ -142,7 +142,9 @@ def set_status(
 
 
 def follow(state: State, market: LiveMarket) -> None:
-    """Keep a market among the auctions while it is one, and its end among the timers."""
+    """Keep a market among the auctions while it is one, and its end among the timers; lay its band."""
+    market.book.is_collecting = market.settings.status is AUCTION
+    bands.lay(market)
     if market.settings.status is not AUCTION:
         state.auctions.pop(market, None)
         return

@@ -14,9 +14,12 @@ def reference(market: LiveMarket) -> int | None:
 
 
 def lay(market: LiveMarket) -> None:
-    """Lay the band around the reference as it is now; done where a command ends, so that it stays during one."""
+    """Lay the band around the reference as it is now: where a command ends, so that it stays during one.
+
+    While orders are collected there is none.
+    """
     width, middle = market.settings.price_band, reference(market)
-    if width is None or middle is None:
-        market.band = None
+    if width is None or middle is None or market.book.is_collecting:
+        market.book.band = None
     else:
-        market.band = (-(-middle * (RATE_ONE - width) // RATE_ONE), middle * (RATE_ONE + width) // RATE_ONE)
+        market.book.band = (-(-middle * (RATE_ONE - width) // RATE_ONE), middle * (RATE_ONE + width) // RATE_ONE)

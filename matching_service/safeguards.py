@@ -1,4 +1,4 @@
-"""What stops trading: the states of an account, its dead man's switch, the kill switch, and the halt of the exchange."""
+"""What stops trading: the states of an account, its dead man's switch, the kill switch, the halt of all markets."""
 
 from exchange.commands import CancelAllAfter, ChangeAccount, HaltExchange, KillSwitch, ResumeExchange
 from exchange.events import AccountChanged, DeadManSet, Event, ExchangeHalted, ExchangeResumed
@@ -81,7 +81,7 @@ def _set_status(state: State, account: Account, status: str) -> AccountChanged:
     for market in state.markets.values():
         trader = market.traders.get(account.account_id)
         if trader is not None:
-            trader.may_trade = status == ACTIVE
+            trader.follow(status)
     return AccountChanged(account.account_id, status)
 
 
