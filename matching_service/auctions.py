@@ -53,14 +53,15 @@ def end(state: State, market: LiveMarket) -> list[Event]:
         if found is None:
             set_status(state, market, OPEN)
             return [AuctionEnded(symbol, None, 0)]
-        figures.uncrossing_ticks = found.price_ticks
+        figures.uncrossing_ticks = figures.indicative_ticks = found.price_ticks
+        figures.indicative_lots = figures.surplus_lots = 0
     price_ticks = figures.uncrossing_ticks
     events, lots = uncross(state, market, price_ticks)
-    figures.uncrossed_lots += lots
+    figures.indicative_lots += lots
     figures.last_price_ticks = figures.reference_ticks = price_ticks
     if not crosses(market.book, price_ticks):
-        events.append(AuctionEnded(symbol, price_ticks, figures.uncrossed_lots))
-        figures.uncrossing_ticks, figures.uncrossed_lots = None, 0
+        events.append(AuctionEnded(symbol, price_ticks, figures.indicative_lots))
+        figures.uncrossing_ticks = None
     if crosses(market.book):
         figures.auction_ends = state.time
         set_status(state, market, AUCTION)
@@ -135,7 +136,7 @@ def set_status(
     market.settings = structs.replace(settings, status=status, status_before_halt=status_before_halt)
     if status is not AUCTION and status_before_halt is not AUCTION:
         figures.auction_ends = figures.indicative_ticks = figures.uncrossing_ticks = None
-        figures.indicative_lots = figures.surplus_lots = figures.uncrossed_lots = 0
+        figures.indicative_lots = figures.surplus_lots = 0
     follow(state, market)
     state.changed_markets[market] = None
     state.unsettled[market] = None

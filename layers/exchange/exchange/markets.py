@@ -124,7 +124,7 @@ class MarketFigures(Struct, array_like=True):
 
     `reference_ticks` is the price of the last auction. `auction_ends` is when the auction that runs ends by itself, in
     microseconds, `indicative_ticks`, `indicative_lots` and `surplus_lots` what it would do now. `uncrossing_ticks` is
-    the price of one that has ended and has more trades than one command may, `uncrossed_lots` what of it is done.
+    the price of one that has ended and has more trades than one command may; `indicative_lots` is then what is done.
     `fee_day` is the UTC day, counted from
     the epoch, whose tiers hold.
     """
@@ -136,7 +136,6 @@ class MarketFigures(Struct, array_like=True):
     indicative_lots: int = 0
     surplus_lots: int = 0
     uncrossing_ticks: int | None = None
-    uncrossed_lots: int = 0
     fee_day: int | None = None
 
 
