@@ -33,6 +33,8 @@ def uncross(state: State, market: LiveMarket, price_ticks: int) -> tuple[list[Ev
     Return what happened, and how many lots traded.
     """
     pairs = _pairs(market, price_ticks)
+    if not pairs:
+        return [], 0
     shown = {order: _shown(order) for bid, ask, _ in pairs for order in (bid, ask)}
     trades: list[Event] = [_trade(state, market, pair, price_ticks) for pair in pairs]
     levels: dict[int, list[int]] = {}
