@@ -9,6 +9,9 @@ from matching_service.database import rows
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 7_202_611_220
+FITS_SINCE = 1
+"""How many migrations back this build still works: with the schema that the build before it needs, so that a new build
+is deployed first and the schema migrated then. Raise it with a migration that leaves older code unable to serve."""
 SERVICE_ROLE = "matching_service"
 EDGE_ROLE = "functions"
 
@@ -24,6 +27,14 @@ def schema_version(connection: Connection) -> int:
     if rows(connection, "SELECT to_regclass('schema_migrations')") == [(None,)]:
         return 0
     return int(rows(connection, "SELECT coalesce(max(number), 0) FROM schema_migrations")[0][0])
+
+
+def unfit_schema(version: int) -> str | None:
+    """Say why this build cannot lead on a schema of that number, None where it can."""
+    newest = numbered()[-1][0]
+    if newest - FITS_SINCE <= version <= newest:
+        return None
+    return f"the schema has number {version}, this build works with {newest - FITS_SINCE} to {newest}"
 
 
 def migrate(connection: Connection) -> int:
