@@ -1,12 +1,12 @@
 """Answers to commands: from their events, or from the tables where a command was applied before; it changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from psycopg2.extensions import connection as Connection
 
 from exchange import commands
-from exchange.commands import CancelOrder, Command, Transfer
+from exchange.commands import AmendOrder, CancelOrder, Command, Transfer
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event, OrderCanceled, Trade
 from exchange.markets import Market
@@ -18,7 +18,6 @@ from matching_service.database import rows
 
 MOST_FILLS = 1000
 MOST_EVENTS = 500
-COUNTER_SIDE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 
 class Tables(Struct):
@@ -43,28 +42,69 @@ def order_answer(cell: int, order: OrderRecord, events: list[Event], market: Mar
     if order.status is OrderStatus.REJECTED:
         assert order.reason is not None
         return _refused(order.reason, order)
-    fills = [
-        taker_fill(cell, order, index, event, market) for index, event in enumerate(events, 1) if type(event) is Trade
-    ]
-    return Answer(sequence=order.sequence, time=order.updated_time, order=order, fills=fills)
+    return Answer(
+        sequence=order.sequence,
+        time=order.updated_time,
+        order=order,
+        fills=list(fills_of(cell, order, events, market))[:MOST_FILLS],
+    )
 
 
-def taker_fill(cell: int, order: OrderRecord, index: int, trade: Trade, market: Market) -> FillRecord:
-    """Return the taker's share of a trade of its own command."""
+def pair_answer(cell: int, legs: tuple[OrderRecord, OrderRecord], events: list[Event], market: Market) -> Answer:
+    """Answer a `PlacePair` just applied: both orders were taken, or both refused for the same reason."""
+    first, second = legs
+    code = first.reason if first.status is OrderStatus.REJECTED else None
+    fills = (fill for leg in legs for fill in fills_of(cell, leg, events, market))
+    return Answer(
+        sequence=first.sequence,
+        time=first.updated_time,
+        code=code,
+        detail=DETAIL_OF_CODE[code] if code else "",
+        order=first,
+        fills=sorted(fills, key=_index)[:MOST_FILLS],
+        partner=second,
+    )
+
+
+def amend_answer(cell: int, command: AmendOrder, order: OrderRecord, events: list[Event], market: Market) -> Answer:
+    """Answer an `AmendOrder` just applied, which was not refused: the order with what it traded by it."""
+    answer = events_answer(order.sequence, order.updated_time, command, events, order)
+    return structs.replace(answer, fills=list(fills_of(cell, order, events, market))[:MOST_FILLS])
+
+
+def fills_of(cell: int, order: OrderRecord, events: list[Event], market: Market) -> Iterator[FillRecord]:
+    """Yield the order's share of each trade of the command that changed it last, which made `events`."""
+    order_id = order.placed.order_id
+    for index, event in enumerate(events, 1):
+        if type(event) is Trade:
+            if event.taker_order_id == order_id:
+                yield _fill(cell, order, index, event, market, Liquidity.TAKER)
+            elif event.maker_order_id == order_id:
+                yield _fill(cell, order, index, event, market, Liquidity.MAKER)
+
+
+def _index(fill: FillRecord) -> int:
+    return fill.index
+
+
+def _fill(cell: int, order: OrderRecord, index: int, trade: Trade, market: Market, liquidity: Liquidity) -> FillRecord:
+    """Return one side's share: a fee is in the asset received, a rebate in the one that the taker pays its fee in."""
+    side, fee = order.placed.side, trade.taker_fee if liquidity is Liquidity.TAKER else trade.maker_fee
+    charged = trade.taker_side if fee < 0 else side
     return FillRecord(
         cell=cell,
         sequence=order.sequence,
         index=index,
-        order_id=trade.taker_order_id,
-        account_id=trade.taker_account_id,
+        order_id=order.placed.order_id,
+        account_id=order.placed.account_id,
         symbol=trade.symbol,
-        side=trade.taker_side,
+        side=side,
         price_ticks=trade.price_ticks,
         quantity_lots=trade.quantity_lots,
         quote=trade.quote,
-        fee=trade.taker_fee,
-        fee_asset=market.base if trade.taker_side is Side.BUY else market.quote,
-        liquidity=Liquidity.TAKER,
+        fee=fee,
+        fee_asset=market.base if charged is Side.BUY else market.quote,
+        liquidity=Liquidity.TAKER if trade.is_auction else liquidity,
         time=order.updated_time,
     )
 
@@ -82,7 +122,7 @@ def events_answer(
         order=order,
         command=command,
         events=events[:MOST_EVENTS],
-        event_count=len(events),
+        canceled=sum(type(event) is OrderCanceled for event in events),
     )
 
 
@@ -128,17 +168,16 @@ def copy_answer(tables: Tables, command: Command, sequence: int) -> Answer:
     first, events = row.journaled()[place], row.events()[place]
     if not getattr(command, "request_id", "") and first.command != command:
         return _mismatch("admin.duplicate_mismatch")
-    order = None
-    if isinstance(command, CancelOrder):
-        if not isinstance(events[0], OrderCanceled):
-            return refused_cancel(tables, command, sequence, replayed=True)
+    answer = events_answer(sequence, first.time, first.command, events)
+    if isinstance(command, CancelOrder | AmendOrder):
+        if answer.code == "order.not_cancelable":
+            return refused_change(tables, command, sequence, replayed=True)
         order = _order(tables, command.order_id, command.account_id)
-    answer = events_answer(sequence, first.time, first.command, events, order)
-    answer_fields = {name: getattr(answer, name) for name in Answer.__struct_fields__}
-    return Answer(**{**answer_fields, "replayed": True})
+        answer = structs.replace(answer, order=order, fills=_fills(tables, command.order_id, sequence))
+    return structs.replace(answer, replayed=True)
 
 
-def refused_cancel(tables: Tables, command: CancelOrder, sequence: int, replayed: bool = False) -> Answer:
+def refused_change(tables: Tables, command: CancelOrder | AmendOrder, sequence: int, replayed: bool = False) -> Answer:
     """Tell an order that was done at `sequence` from one that was not there, or another account's."""
     order = _order(tables, command.order_id, command.account_id)
     code = "order.not_cancelable" if order and order.first_sequence < sequence else "resource.not_found"
@@ -158,19 +197,23 @@ def _order_copy(tables: Tables, command: PlaceOrder) -> Answer:
     if order.status is OrderStatus.REJECTED:
         assert order.reason is not None
         return _refused(order.reason, order, replayed=True)
-    fills = rows(
-        tables.connection,
-        f"SELECT {FILL_COLUMNS} FROM fills WHERE cell = %s AND sequence = %s AND order_id = %s"  # noqa: S608
-        " ORDER BY index LIMIT %s",
-        (tables.cell, order.first_sequence, command.order_id, MOST_FILLS),
-    )
     return Answer(
         sequence=order.sequence,
         time=order.updated_time,
         replayed=True,
         order=order,
-        fills=[fill_from_row(fill, tables.market(fill[FILL_SYMBOL])) for fill in fills],
+        fills=_fills(tables, command.order_id, order.first_sequence),
     )
+
+
+def _fills(tables: Tables, order_id: str, sequence: int) -> list[FillRecord]:
+    found = rows(
+        tables.connection,
+        f"SELECT {FILL_COLUMNS} FROM fills WHERE cell = %s AND sequence = %s AND order_id = %s"  # noqa: S608
+        " ORDER BY index LIMIT %s",
+        (tables.cell, sequence, order_id, MOST_FILLS),
+    )
+    return [fill_from_row(fill, tables.market(fill[FILL_SYMBOL])) for fill in found]
 
 
 def _order(tables: Tables, order_id: str, account_id: str) -> OrderRecord | None:

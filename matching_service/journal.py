@@ -33,6 +33,7 @@ _COMMIT = (
     "SELECT commit_batch(%s, %s, %s, %s, %s::uuid, %s::smallint, %s::smallint, %s, %s, %s, %s, %s,"
     " %s::new_order[], %s::changed_order[], %s::new_trade[], %s::changed_balance[], %s::json)"
 )
+_WITH_POSITIONS = ", write_stream_positions(%s, %s::json)"
 _COLUMNS = (
     "first_sequence, last_sequence, batch_id::text, epoch, version, rules_version, last_time, commands, events,"
     " chain, state_hash"
@@ -65,6 +66,7 @@ class Batch(Struct, frozen=True):
     chain: bytes
     state_hash: bytes | None
     tables: TableRows
+    stream_positions: str | None = None
 
     @property
     def first_sequence(self) -> int:
@@ -114,13 +116,17 @@ def batch_of(
     batch_events: list[list[Event]],
     tables: TableRows,
     state_hash: bytes | None = None,
+    stream_positions: str | None = None,
 ) -> Batch:
     """Encode and chain what was matched; `journaled` is not empty and without gaps."""
     commands_json = commands.encoder.encode(journaled)
     events_json = events.encoder.encode(batch_events)
     chain = chain_after(previous_chain, commands_json, events_json)
     batch_id = str(uuid.uuid4())
-    return Batch(cell, epoch, batch_id, journaled, batch_events, commands_json, events_json, chain, state_hash, tables)
+    return Batch(
+        cell, epoch, batch_id, journaled, batch_events, commands_json, events_json, chain, state_hash, tables,
+        stream_positions,
+    )  # fmt: skip
 
 
 def commit(connection: Connection, batch: Batch, insert: Callable[[Connection, Batch], None] | None = None) -> None:
@@ -239,10 +245,10 @@ def _row(values: Sequence[Any]) -> JournalRow:
 
 
 def _run(connection: Connection, batch: Batch) -> None:
-    tables = batch.tables
+    tables, positions = batch.tables, batch.stream_positions
     with connection.cursor() as cursor:
         cursor.execute(
-            _COMMIT,
+            _COMMIT if positions is None else _COMMIT + _WITH_POSITIONS,
             (
                 batch.cell,
                 batch.epoch,
@@ -261,6 +267,7 @@ def _run(connection: Connection, batch: Batch) -> None:
                 tables.trades,
                 tables.balances,
                 tables.administration,
+                *(() if positions is None else (batch.cell, positions)),
             ),
         )
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from exchange.commands import CancelOrder, Command
+from exchange.commands import AmendOrder, CancelOrder, Command
 from exchange.wire import Answer
 from matching_service import answers
 from matching_service.answers import Tables
@@ -70,6 +70,15 @@ class Leader:
             return
         for place, command in enumerate(request.commands):
             self.waiting.append(Ticket(submission, place, command))
+        self.arrived.set()
+
+    def admit(self, submissions: list[Submission]) -> None:
+        """Queue what waited for a leader, one command each; it is read no faster than it is committed."""
+        for submission in submissions:
+            if self.is_stopping:
+                submission.fail("unavailable", "none")
+            else:
+                self.waiting.append(Ticket(submission, 0, submission.request.commands[0]))
         self.arrived.set()
 
     async def run(self) -> None:
@@ -179,8 +188,8 @@ class Leader:
             if is_copy:
                 found.append(answers.copy_answer(self.tables, command, sequence))
             else:
-                assert isinstance(command, CancelOrder)
-                found.append(answers.refused_cancel(self.tables, command, sequence))
+                assert isinstance(command, CancelOrder | AmendOrder)
+                found.append(answers.refused_change(self.tables, command, sequence))
         return found
 
     async def _give_up(self) -> None:

@@ -9,9 +9,9 @@ from matching_service.database import rows
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 7_202_611_220
-FITS_SINCE = 1
-"""How many migrations back this build still works: with the schema that the build before it needs, so that a new build
-is deployed first and the schema migrated then. Raise it with a migration that leaves older code unable to serve."""
+OLDEST_SCHEMA = 4
+"""The oldest schema that this build can lead on: at most one before the newest, so that builds are deployed first and
+the schema is migrated then. A migration that the code cannot do without makes it the newest."""
 SERVICE_ROLE = "matching_service"
 EDGE_ROLE = "functions"
 
@@ -32,9 +32,9 @@ def schema_version(connection: Connection) -> int:
 def unfit_schema(version: int) -> str | None:
     """Say why this build cannot lead on a schema of that number, None where it can."""
     newest = numbered()[-1][0]
-    if newest - FITS_SINCE <= version <= newest:
+    if OLDEST_SCHEMA <= version <= newest:
         return None
-    return f"the schema has number {version}, this build works with {newest - FITS_SINCE} to {newest}"
+    return f"the schema has number {version}, this build works with {OLDEST_SCHEMA} to {newest}"
 
 
 def migrate(connection: Connection) -> int:
@@ -84,8 +84,8 @@ _GRANTS = f"""
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {SERVICE_ROLE}, {EDGE_ROLE};
 GRANT USAGE ON SCHEMA public TO {SERVICE_ROLE}, {EDGE_ROLE};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {SERVICE_ROLE}, {EDGE_ROLE};
-GRANT INSERT, UPDATE ON lease, fence, assets, accounts, api_keys, markets, balances, orders, positions
-    TO {SERVICE_ROLE};
-GRANT DELETE ON lease TO {SERVICE_ROLE};
+GRANT INSERT, UPDATE ON lease, fence, assets, accounts, api_keys, markets, balances, orders, positions,
+    stream_positions TO {SERVICE_ROLE};
+GRANT DELETE ON lease, stream_positions TO {SERVICE_ROLE};
 GRANT INSERT ON journal, transfers, fills, ledger TO {SERVICE_ROLE};
 """

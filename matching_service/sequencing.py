@@ -3,8 +3,9 @@
 import logging
 
 from msgspec import Struct
+from msgspec.json import encode
 
-from exchange.commands import CancelOrder, Command, Journaled
+from exchange.commands import AmendOrder, CancelOrder, Command, Journaled
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event
 from exchange.orders import PlaceOrder
@@ -15,7 +16,7 @@ from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch
 from matching_service.lease import Leadership
 from matching_service.replica import Loaded
-from matching_service.submissions import Ticket
+from matching_service.submissions import StreamPosition, Ticket
 from matching_service.tables import RowWriter
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Sequencer:
         self._applied = failpoints.around("apply", engine.apply)
         self.row_writer = RowWriter(engine.market, engine.asset)
         self.owes_hash = True
+        self.positions: dict[str, StreamPosition] = {}
 
     def poisoned(self, command: Command) -> Batch:
         """Give a command that an earlier memory could not apply its sequence, without applying it."""
@@ -70,6 +72,8 @@ class Sequencer:
         time = max(self.leadership.now(), self.engine.time)
         for ticket in tickets:
             command = ticket.command
+            if ticket.submission.position is not None:
+                self.positions[ticket.submission.position.shard_id] = ticket.submission.position
             if ticket.submission.request.test:
                 matched.ready.append((ticket, self._test(command)))
                 continue
@@ -115,16 +119,27 @@ class Sequencer:
         command, engine = ticket.command, self.engine
         if isinstance(command, PlaceOrder):
             answer = answers.order_answer(engine.cell, engine.subject(), events, engine.market(command.symbol))
+        elif isinstance(command, CancelOrder | AmendOrder) and _is_done(events):
+            matched.later.append((ticket, engine.sequence, False))
+            return
+        elif events and isinstance(events[0], CommandRefused):
+            answer = answers.events_answer(engine.sequence, time, command, events)
         elif isinstance(command, CancelOrder):
-            if isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable":
-                matched.later.append((ticket, engine.sequence, False))
-                return
-            refused = isinstance(events[0], CommandRefused)
-            order_now = None if refused else engine.subject()
-            answer = answers.events_answer(engine.sequence, time, command, events, order_now)
+            answer = answers.events_answer(engine.sequence, time, command, events, engine.subject())
+        elif isinstance(command, AmendOrder):
+            order = engine.subject()
+            answer = answers.amend_answer(engine.cell, command, order, events, engine.market(order.placed.symbol))
         else:
             answer = answers.events_answer(engine.sequence, time, command, events)
         matched.ready.append((ticket, answer))
+
+    def _taken_positions(self) -> str | None:
+        """Return how far the waiting room has come since the last batch, as `write_stream_positions` takes it."""
+        if not self.positions:
+            return None
+        taken = encode(list(self.positions.values())).decode()
+        self.positions.clear()
+        return taken
 
     def _batch(self, journaled: list[Journaled], events: list[list[Event]]) -> Batch:
         changes = self.engine.take_changes()
@@ -134,6 +149,12 @@ class Sequencer:
         if self.owes_hash or state_hash.is_due(journaled[0].sequence, journaled[-1].sequence):
             full_hash, self.owes_hash = self.state_hash.digest(), False
         cell, epoch = self.engine.cell, self.leadership.epoch
-        batch = journal.batch_of(cell, epoch, self.chain, journaled, events, rows, full_hash)
+        positions = self._taken_positions()
+        batch = journal.batch_of(cell, epoch, self.chain, journaled, events, rows, full_hash, positions)
         self.chain = batch.chain
         return batch
+
+
+def _is_done(events: list[Event]) -> bool:
+    """Tell whether the order that was to change is open no longer, or was never there."""
+    return isinstance(events[0], CommandRefused) and events[0].code == "order.not_cancelable"

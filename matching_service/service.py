@@ -11,7 +11,7 @@ import psycopg2
 from exchange import wire
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import certificates, lease
+from matching_service import certificates, lease, shards, waiting_room
 from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
@@ -21,9 +21,11 @@ from matching_service.leader import Leader
 from matching_service.lease import Candidate, LeaseLost
 from matching_service.publisher_process import keep_publishing
 from matching_service.sequencing import Poisoned
+from matching_service.shards import Kinesis, Shards
 from matching_service.standby import Standby
 from matching_service.submissions import Submission
 from matching_service.tenure import Tenure
+from matching_service.waiting_room import WaitingRoom
 
 RETRY_S = 0.2
 POISON_WINDOW_S = 60.0
@@ -48,6 +50,7 @@ class Service:
         self.display: Display | None = None
         self.is_stopping = asyncio.Event()
         self.last_poison_s = float("-inf")
+        self.kinesis: Kinesis | None = None
 
     def welcome(self) -> wire.Welcome | None:
         """Greet as the leader, or not at all."""
@@ -81,6 +84,8 @@ class Service:
         candidate = Candidate(settings.cell, lease.new_holder(), f"{address}:{port}", certificate, settings.lease_ms)
         health_port = asked.sockets[0].getsockname()[1]
         logger.info("started", extra={"endpoint": candidate.endpoint, "health_port": health_port})
+        if settings.orders_stream:
+            self.kinesis = await asyncio.to_thread(shards.client)
         try:
             while not self.is_stopping.is_set():
                 await self._turn(candidate, gateway)
@@ -132,16 +137,17 @@ class Service:
         """Lead; return a command that could not be applied, when the memory is loaded anew, None when told to stop."""
         display = Display(self.settings, held.engine, held.leadership.now, self.failpoints)
         leader = held.leader(poisoned, display.projections.apply)
-        self.leader, self.display = leader, display
+        self.display = display
         own: list[asyncio.Task[Any]] = [
             asyncio.create_task(leader.run()),
             asyncio.create_task(display.run(held.candidate.endpoint, held.candidate.certificate)),
             asyncio.create_task(self.is_stopping.wait()),
         ]
-        self.health.leads(held.leadership.epoch, lambda: held.engine.sequence)
-        told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}
-        logger.info("leading", extra=told)
         try:
+            if room := await self._waiting_room(held, leader):
+                own.append(asyncio.create_task(room.run()))
+                await room.level([*own, *beside])
+            self._open(held, leader)
             await asyncio.wait([*own, *beside], return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
             await asyncio.wait(own[:1])
@@ -159,6 +165,22 @@ class Service:
                 task.cancel()
             await asyncio.gather(*own, return_exceptions=True)
         return None
+
+    def _open(self, held: Tenure, leader: Leader) -> None:
+        """Let the requests in."""
+        self.leader = leader
+        self.health.leads(held.leadership.epoch, lambda: held.engine.sequence)
+        told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}
+        logger.info("leading", extra=told)
+
+    async def _waiting_room(self, held: Tenure, leader: Leader) -> WaitingRoom | None:
+        """Return what empties the stream of orders into `leader`, None where there is no such stream."""
+        settings = self.settings
+        if self.kinesis is None:
+            return None
+        left = await asyncio.to_thread(waiting_room.positions, held.reader, settings.cell, settings.orders_stream)
+        read = Shards(self.kinesis, settings.orders_stream, left)
+        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret, held.leadership.now)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -16,14 +16,24 @@ class Requester(Protocol):
         """Take the one reply to a request."""
 
 
+class StreamPosition(Struct, frozen=True):
+    """The place of one record in the stream `orders`; `created` is when the stream was made, in microseconds."""
+
+    stream: str
+    created: int
+    shard_id: str
+    sequence_number: str
+
+
 class Submission:
-    """One `Submit` on its way: answered when its last command is."""
+    """One `Submit` on its way: answered when its last command is; one out of the waiting room has a `position`."""
 
-    __slots__ = ("answers", "is_taken", "missing", "request", "requester")
+    __slots__ = ("answers", "is_taken", "missing", "position", "request", "requester")
 
-    def __init__(self, requester: Requester, request: wire.Submit) -> None:
+    def __init__(self, requester: Requester, request: wire.Submit, position: StreamPosition | None = None) -> None:
         self.requester = requester
         self.request = request
+        self.position = position
         self.answers: list[Answer] = [Answer()] * len(request.commands)
         self.missing = len(request.commands)
         self.is_taken = False

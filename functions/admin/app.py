@@ -7,15 +7,19 @@ from typing import Any
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from exchange import amounts, outcomes, pages, sealing
+from exchange.built import check_built
 from exchange.clients import Clients
 from exchange.commands import (
-    ChangeMarket,
+    ChangeAccount,
     Command,
     CreateAccount,
     CreateApiKey,
     CreateAsset,
     CreateMarket,
     DeleteApiKey,
+    HaltExchange,
+    KillSwitch,
+    ResumeExchange,
 )
 from exchange.documents import market_document
 from exchange.errors import Rejected, Unavailable
@@ -30,18 +34,14 @@ from exchange.requests_admin import (
     AccountStatusForm,
     AssetForm,
     EmptyForm,
-    MarketChangeForm,
-    MarketForm,
     TransferForm,
     account_id_of,
     api_key_form,
-    change_market,
-    create_market,
     no_account,
     transfer,
 )
+from exchange.requests_admin_markets import MarketChangeForm, MarketForm, change_market, create_market
 from exchange.settings import Edge, load
-from exchange.stores.accounts import account_status
 from exchange.stores.history import INTERVALS_S
 from exchange.symbols import ACCOUNT_ID, API_KEY, SYMBOL
 from exchange.times import time_text
@@ -106,12 +106,12 @@ def create_account() -> Response[str]:
 
 @app.patch("/v1/admin/accounts/<account_id>")
 def change_account(account_id: str) -> Response[str]:
-    """Refuse what is not built yet, after what is malformed."""
-    _admin()
+    """Change what an account may do."""
+    request_id = _admin()
     _check_account(account_id)
-    form_of(AccountStatusForm, json_of(app.received))
-    _check_existing(account_id)
-    raise not_built()
+    form = form_of(AccountStatusForm, json_of(app.received))
+    answer = _submitted(ChangeAccount(request_id, account_id, form.status))
+    return answered(outcomes.replayed({"account_id": account_id, "status": form.status}, answer))
 
 
 @app.post("/v1/admin/accounts/<account_id>/deposits")
@@ -179,29 +179,35 @@ def patch_market(symbol: str) -> Response[str]:
     if market is None:
         raise Rejected("resource.not_found", "There is no such market.")
     form = form_of(MarketChangeForm, json_of(app.received))
-    command: ChangeMarket = change_market(form, market, request_id)
-    answer = _submitted(command)
+    answer = _submitted(change_market(form, market, request_id))
     changed = next(event.market for event in answer.events if isinstance(event, MarketChanged))
     return answered(outcomes.replayed(market_document(changed), answer))
 
 
 @app.post("/v1/admin/halt")
-@app.post("/v1/admin/resume")
-def halt_or_resume() -> Response[str]:
-    """Refuse what is not built yet, after what is malformed."""
-    _admin()
+def halt() -> Response[str]:
+    """Halt every market."""
+    request_id = _admin()
     _check_empty()
-    raise not_built()
+    return answered(outcomes.replayed({"halted": True}, _submitted(HaltExchange(request_id))))
+
+
+@app.post("/v1/admin/resume")
+def resume() -> Response[str]:
+    """Put every market back to what it was before the halt."""
+    request_id = _admin()
+    _check_empty()
+    return answered(outcomes.replayed({"halted": False}, _submitted(ResumeExchange(request_id))))
 
 
 @app.post("/v1/admin/accounts/<account_id>/cancel-all")
-def cancel_all(account_id: str) -> Response[str]:
-    """Refuse what is not built yet, after what is malformed."""
-    _admin()
+def pull_kill_switch(account_id: str) -> Response[str]:
+    """Cancel every open order of an account, and let it only cancel from then on."""
+    request_id = _admin()
     _check_account(account_id)
     _check_empty()
-    _check_existing(account_id)
-    raise not_built()
+    canceled = outcomes.canceled_document(_submitted(KillSwitch(request_id, account_id)))
+    return answered({"account_id": account_id, "status": "cancel_only", **canceled})
 
 
 @app.get("/v1/admin/search/orders")
@@ -259,6 +265,7 @@ def _reader(*names: str) -> Any:
 
 def _submitted(command: Command) -> Answer:
     """Return the answer of a command that was done; raise `Refused` for one that was not."""
+    check_built(command)
     (answer,) = clients().engine.submit([command])
     app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence, command=type(command).__name__)
     if answer.code is not None:
@@ -326,11 +333,6 @@ def _check_symbol(query: Mapping[str, str]) -> None:
 def _check_empty() -> None:
     if app.received.body:
         form_of(EmptyForm, json_of(app.received))
-
-
-def _check_existing(account_id: str) -> None:
-    if account_status(clients().database, clients().settings.cell, account_id) is None:
-        raise no_account()
 
 
 def _check_account(account_id: str) -> None:

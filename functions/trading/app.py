@@ -9,38 +9,26 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from exchange import outcomes, pages
 from exchange.auth import Caller
+from exchange.built import check_built
 from exchange.clients import Clients
-from exchange.commands import CancelOrder, CancelOrders
+from exchange.commands import CancelOrder, CancelOrders, Command
 from exchange.documents import fill_document, order_document
-from exchange.errors import Rejected
-from exchange.events import OrderCanceled
+from exchange.errors import Rejected, invalid_field
 from exchange.forms import form_of, json_of, not_built
 from exchange.gate import Gate
 from exchange.http import Document, Event, Resolver, answered, answered_text
 from exchange.markets import Market
 from exchange.orders import PlaceOrder, Side, id_of_signature, order_id_of
 from exchange.outcomes import Outcome
-from exchange.requests_orders import (
-    MOST_BATCHED,
-    BatchForm,
-    CancelAllAfterForm,
-    OcoForm,
-    Origin,
-    PlaceOrderForm,
-    amend_form,
-    check_amendment,
-    check_order,
-    check_pair,
-    order_form,
-    place_order,
-    unknown_symbol,
-)
+from exchange.requests_orders import MOST_BATCHED, BatchForm, Origin, place_order, unknown_symbol
+from exchange.requests_orders_changes import amend_order, cancel_all_after
+from exchange.requests_orders_form import order_form
+from exchange.requests_orders_pairs import OcoForm, of_leg, place_pair
 from exchange.settings import Edge, load
 from exchange.stores import accounts
 from exchange.stores.orders import STATUSES, Orders
 from exchange.symbols import CLIENT_ORDER_ID, ORDER_ID, SYMBOL
-
-MOST_CANCELED_IDS = 500
+from exchange.wire import Answer
 
 app = Resolver()
 
@@ -75,6 +63,7 @@ def place() -> Response[str]:
     """Hand one order to the leader and answer with what became of it."""
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
+    check_built(order)
     (answer,) = clients().engine.submit([order])
     app.received.log.update(order_id=order.order_id, cell=market.cell, sequence=answer.sequence)
     return _response(outcomes.order_outcome(answer, market, app.received.request_id))
@@ -85,6 +74,7 @@ def test() -> Response[str]:
     """Ask the leader what an order would come to, and leave no trace."""
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
+    check_built(order)
     (answer,) = clients().engine.submit([order], test=True)
     if answer.code is not None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
@@ -109,32 +99,34 @@ def place_batch() -> Response[str]:
 
 @app.post("/v1/orders/oco")
 def place_oco() -> Response[str]:
-    """Refuse what is not built yet, after what is malformed."""
-    gate().changer(app.received, cost=lambda: 2)
+    """Hand two orders of which one cancels the other to the leader, as one command."""
+    caller = gate().changer(app.received, cost=lambda: 2)
     form = form_of(OcoForm, _body())
-    check_pair(*(_leg(value, index) for index, value in enumerate(form.orders)))
-    raise not_built()
+    (first, market), (second, _) = (_leg(value, caller, index) for index, value in enumerate(form.orders))
+    answer = _submitted(place_pair(first, second))
+    return _response(outcomes.pair_outcome(answer, market, app.received.request_id))
 
 
 @app.post("/v1/orders/cancel-all-after")
-def cancel_all_after() -> Response[str]:
-    """Refuse what is not built yet, after what is malformed."""
-    gate().canceler(app.received)
-    form_of(CancelAllAfterForm, _body())
-    raise not_built()
+def set_dead_man() -> Response[str]:
+    """Arm or disarm the dead man's switch of the account."""
+    caller = gate().canceler(app.received)
+    command = cancel_all_after(_body(), id_of_signature(caller.signature, 0), caller.account_id)
+    answer = _submitted(command)
+    if answer.code is not None:
+        return _response(outcomes.refusal(answer, app.received.request_id))
+    return answered(outcomes.dead_man_document(answer))
 
 
 @app.patch("/v1/orders/<order_id>")
 def amend(order_id: str) -> Response[str]:
-    """Refuse what is not built yet, after what is malformed."""
+    """Change the quantity or the price of one open order."""
     caller = gate().changer(app.received)
     _check_order_id(order_id)
-    form = amend_form(_body())
-    record = _orders().by_id(caller.account_id, order_id)
-    if record is None:
-        raise _no_order()
-    check_amendment(form, record.placed, _market(record.placed.symbol))
-    raise not_built()
+    command = amend_order(_body(), id_of_signature(caller.signature, 0), caller.account_id, order_id)
+    answer = _submitted(command)
+    market = clients().markets.existing(answer.order.placed.symbol) if answer.order else None
+    return _response(outcomes.amend_outcome(answer, market, app.received.request_id))
 
 
 @app.delete("/v1/orders/<order_id>")
@@ -143,9 +135,7 @@ def cancel(order_id: str) -> Response[str]:
     caller = gate().canceler(app.received)
     pages.query_of(app.received.query)
     _check_order_id(order_id)
-    command = CancelOrder(id_of_signature(caller.signature, 0), caller.account_id, order_id)
-    (answer,) = clients().engine.submit([command])
-    app.received.log.update(order_id=order_id, cell=clients().settings.cell, sequence=answer.sequence)
+    answer = _submitted(CancelOrder(id_of_signature(caller.signature, 0), caller.account_id, order_id))
     market = clients().markets.existing(answer.order.placed.symbol) if answer.order else None
     if answer.code is not None or answer.order is None or market is None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
@@ -159,14 +149,10 @@ def cancel_several() -> Response[str]:
     query = pages.query_of(app.received.query, "symbol", "side")
     symbol, side = _symbol(query), pages.choice_of(query, "side", tuple(Side))
     request_id = id_of_signature(caller.signature, 0)
-    command = CancelOrders(request_id, caller.account_id, symbol, Side(side) if side else None)
-    (answer,) = clients().engine.submit([command])
-    app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence)
+    answer = _submitted(CancelOrders(request_id, caller.account_id, symbol, Side(side) if side else None))
     if answer.code is not None:
         return _response(outcomes.refusal(answer, app.received.request_id))
-    ids = [event.order_id for event in answer.events if isinstance(event, OrderCanceled)]
-    document = {"canceled": answer.event_count, "order_ids": ids[:MOST_CANCELED_IDS]}
-    return answered(outcomes.replayed(document, answer))
+    return answered(outcomes.canceled_document(answer))
 
 
 @app.get("/v1/orders/<order_id>")
@@ -274,36 +260,46 @@ def _body() -> Any:
 
 
 def _command(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:
-    arrived = _now()
-    form, market = _form(value, arrived)
-    origin = Origin(market.cell, caller.account_id, caller.signature, index, arrived)
-    return place_order(form, market, origin), market
-
-
-def _form(value: Any, arrived: int) -> tuple[PlaceOrderForm, Market]:
-    form = order_form(value, arrived)
+    form = order_form(value)
     market = clients().markets.known(form.symbol) if SYMBOL.fullmatch(form.symbol) else None
     if market is None:
         raise unknown_symbol(form.symbol)
-    return form, market
+    origin = Origin(market.cell, caller.account_id, caller.signature, index, _now())
+    order = place_order(form, market, origin)
+    _check_time(order, origin.arrived)
+    return order, market
 
 
-def _leg(value: Any, index: int) -> PlaceOrderForm:
-    """Return one well-formed order of two; what is wrong with it is named by its place."""
+def _check_time(order: PlaceOrder, arrived: int) -> None:
+    """Refuse an order whose time is over, unless it is a copy of one that came before."""
+    if order.expire_time is None or order.expire_time > arrived:
+        return
+    if _orders().by_id(order.account_id, order.order_id) is None:
+        raise invalid_field("expire_time", "must be in the future")
+
+
+def _leg(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:
     try:
-        form, market = _form(value, _now())
-        check_order(form, market)
+        return _command(value, caller, index)
     except Rejected as error:
-        fields = tuple((f"orders.{index}.{name}", rule) for name, rule in error.fields)
-        raise Rejected(error.code, error.detail, fields, error.status) from None
-    return form
+        raise of_leg(index, error) from None
+
+
+def _submitted(command: Command) -> Answer:
+    """Hand one command other than an order to the leader."""
+    check_built(command)
+    (answer,) = clients().engine.submit([command])
+    app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence, command=type(command).__name__)
+    return answer
 
 
 def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:
     try:
-        return _command(value, caller, index)
+        order, market = _command(value, caller, index)
+        check_built(order)
     except Rejected as error:
         return outcomes.rejection(error, app.received.request_id)
+    return order, market
 
 
 def _batch_size() -> int:

@@ -7,20 +7,17 @@ import pytest
 from exchange.commands import ChangeMarket, CreateMarket, Transfer
 from exchange.errors import Rejected
 from exchange.forms import form_of
-from exchange.markets import Asset, Market, MarketStatus
+from exchange.markets import Asset, FeeTier, Market, MarketStatus, ReferencePolicy
 from exchange.requests_admin import (
     AccountForm,
     AccountStatusForm,
     AssetForm,
-    MarketChangeForm,
-    MarketForm,
     TransferForm,
     account_id_of,
     api_key_form,
-    change_market,
-    create_market,
     transfer,
 )
+from exchange.requests_admin_markets import MarketChangeForm, MarketForm, change_market, create_market
 
 BTC, USD = Asset("BTC", 8), Asset("USD", 8)
 MARKET: dict[str, Any] = {
@@ -36,6 +33,7 @@ MARKET: dict[str, Any] = {
 }
 LISTED = Market("BTC-USD", "BTC", "USD", MarketStatus.OPEN, 10**16, 10**13, 0, 10**8, 0, 0, None, 1, "local", 8, 8)
 ASSET = {"asset": "BTC", "decimals": 8}
+TIER = {"volume": "1000", "maker_fee_rate": "0.0005", "taker_fee_rate": "0.001"}
 DEPOSIT = {"asset": "BTC", "amount": "1.5", "reference": "wire-1"}
 
 
@@ -82,6 +80,12 @@ def changed(body: dict[str, Any]) -> ChangeMarket:
         *each(MarketChangeForm, {}, "tick_size", "0.01"),
         *each(MarketChangeForm, {}, "lot_size", "0.01"),
         *each(MarketChangeForm, {}, "max_quantity", "0", 5, ""),
+        *each(MarketChangeForm, {}, "price_band", "0", "-0.1", 0.1, ""),
+        *each(MarketChangeForm, {}, "reference", "", "last", "Moving", 1),
+        *each(MarketChangeForm, {}, "volatility_auction_ms", 0, -1, 86_400_001, "1000", 1.5, True),
+        *each(MarketChangeForm, {}, "maker_fee_rate", "--1", "-", "-0", "+1", "- 1", -1),
+        *each(MarketChangeForm, {}, "taker_fee_rate", "-0.1"),
+        *each(MarketChangeForm, {}, "fee_tiers", "", {}, 1, [TIER] * 21),
     ],
 )
 def test_a_bad_field_is_refused_by_name(kind: Any, body: Any, field: str) -> None:
@@ -154,24 +158,6 @@ def test_a_market_of_an_unknown_asset_is_refused_by_name(base: Asset | None, quo
     assert [name for name, _ in raised.value.fields] == [field]
 
 
-@pytest.mark.parametrize(
-    ("change", "field"), [({"status": "auction"}, "status"), ({"price_band": "0.1"}, "price_band")]
-)
-def test_what_a_market_cannot_have_yet_is_not_implemented(change: dict[str, Any], field: str) -> None:
-    for attempt in (lambda: created({**MARKET, **change}), lambda: changed(change)):
-        with pytest.raises(Rejected) as raised:
-            attempt()
-
-        assert (raised.value.status, [name for name, _ in raised.value.fields]) == (501, [field])
-
-
-def test_a_malformed_market_is_refused_before_what_is_not_built_yet() -> None:
-    with pytest.raises(Rejected) as raised:
-        created({**MARKET, "status": "auction", "max_quantity": "0.000001"})
-
-    assert raised.value.status == 422
-
-
 def test_only_what_is_given_of_a_market_changes() -> None:
     assert changed({"status": "halted", "taker_fee_rate": "0"}) == ChangeMarket(
         "x_1", "BTC-USD", status=MarketStatus.HALTED, taker_fee_rate=0
@@ -181,12 +167,67 @@ def test_only_what_is_given_of_a_market_changes() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["status", "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "status", "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate", "reference",
+        "volatility_auction_ms", "fee_tiers",
+    ],
+)  # fmt: skip
 def test_a_setting_that_every_market_has_cannot_become_null(name: str) -> None:
     with pytest.raises(Rejected) as raised:
         changed({name: None, "price_band": None})
 
     assert (raised.value.status, raised.value.fields) == (422, ((name, "must not be null"),))
+
+
+def test_a_market_s_band_reference_auction_and_tiers_become_integers() -> None:
+    market = created(
+        {**MARKET, "status": "auction", "price_band": "0.05", "reference": "last_auction",
+         "volatility_auction_ms": 5000, "maker_fee_rate": "-0.0025", "fee_tiers": [TIER]}
+    ).market  # fmt: skip
+
+    assert (market.status, market.price_band, market.reference) == (
+        MarketStatus.AUCTION, 50_000_000, ReferencePolicy.LAST_AUCTION,
+    )  # fmt: skip
+    assert (market.volatility_auction_ms, market.maker_fee_rate) == (5000, -2_500_000)
+    assert market.fee_tiers == (FeeTier(100_000_000_000, 500_000, 1_000_000),)
+
+
+def test_a_band_is_changed_or_taken_away_and_tiers_are_replaced_whole() -> None:
+    assert changed({"price_band": "0.1"}) == ChangeMarket("x_1", "BTC-USD", price_band=100_000_000)
+    assert changed({"price_band": None}) == ChangeMarket("x_1", "BTC-USD", clears_price_band=True)
+    assert changed({"fee_tiers": []}) == ChangeMarket("x_1", "BTC-USD", fee_tiers=())
+    assert changed({"reference": "moving", "volatility_auction_ms": 1}) == ChangeMarket(
+        "x_1", "BTC-USD", reference=ReferencePolicy.MOVING, volatility_auction_ms=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"price_band": "1"}, "price_band"),
+        ({"price_band": "0.0000000001"}, "price_band"),
+        ({"maker_fee_rate": "-1"}, "maker_fee_rate"),
+        ({"maker_fee_rate": "-0.002", "taker_fee_rate": "0.001"}, "maker_fee_rate"),
+        ({"fee_tiers": [{**TIER, "maker_fee_rate": "-0.002"}]}, "fee_tiers.0.maker_fee_rate"),
+        ({"fee_tiers": [TIER, TIER]}, "fee_tiers.1.volume"),
+        ({"fee_tiers": [TIER, {**TIER, "volume": "999"}]}, "fee_tiers.1.volume"),
+        ({"fee_tiers": [TIER, {**TIER, "volume": "0.000000001"}]}, "fee_tiers.1.volume"),
+        ({"fee_tiers": [TIER, {**TIER, "volume": "2000", "taker_fee_rate": "1"}]}, "fee_tiers.1.taker_fee_rate"),
+        ({"fee_tiers": [{**TIER, "volume": "0"}]}, "fee_tiers.0.volume"),
+        ({"fee_tiers": [{**TIER, "volume": 1}]}, "fee_tiers.0.volume"),
+        ({"fee_tiers": [{**TIER, "name": "vip"}]}, "fee_tiers.0.name"),
+        ({"fee_tiers": [{}]}, "fee_tiers.0.volume"),
+    ],
+)
+def test_rates_that_could_not_be_are_refused_by_name(change: dict[str, Any], field: str) -> None:
+    for attempt in (lambda: created({**MARKET, **change}), lambda: changed(change)):
+        with pytest.raises(Rejected) as raised:
+            attempt()
+
+        assert (raised.value.status, raised.value.code) == (422, "request.invalid")
+        assert field in [name for name, _ in raised.value.fields]
 
 
 def test_a_change_of_nothing_is_refused() -> None:

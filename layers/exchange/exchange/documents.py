@@ -17,7 +17,7 @@ def order_document(record: OrderRecord, market: Market) -> Document:
     placed = record.placed
     tick, lot, quote = _scale(market.tick_size), _scale(market.lot_size), (1, market.quote_decimals)
     created_time = time_text(record.created_time)
-    return {
+    document = {
         "order_id": placed.order_id,
         "client_order_id": placed.client_order_id,
         "account_id": placed.account_id,
@@ -46,6 +46,9 @@ def order_document(record: OrderRecord, market: Market) -> Document:
         "created_time": created_time,
         "updated_time": created_time if record.updated_time == record.created_time else time_text(record.updated_time),
     }
+    if record.prevented_lots:
+        document["prevented_quantity"] = _text(record.prevented_lots, lot)
+    return document
 
 
 def fill_document(fill: FillRecord, market: Market) -> Document:

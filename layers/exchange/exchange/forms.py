@@ -6,13 +6,14 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
 from exchange import amounts
-from exchange.errors import Rejected
+from exchange.errors import Rejected, invalid_field
 from exchange.http import HttpRequest
 from exchange.times import parse_time
 
 MEDIA_TYPE = "application/json"
 MOST_ERRORS = 50
 MOST_NAME = 64
+BELOW_BOUND = "must be less than 10^18 units of the asset"
 
 
 class Form(BaseModel):
@@ -38,6 +39,13 @@ def _positive(value: object) -> int:
     return scaled
 
 
+def _signed(value: object) -> int:
+    """Return a decimal string that may be below zero as an integer of 10^-18."""
+    if isinstance(value, str) and value.startswith("-"):
+        return -_positive(value[1:])
+    return _scaled(value)
+
+
 def _moment(value: object) -> int:
     try:
         return parse_time(value)  # type: ignore[arg-type]
@@ -49,6 +57,8 @@ Scaled = Annotated[int, PlainValidator(_scaled)]
 """A decimal string, as an integer of 10^-18."""
 Positive = Annotated[int, PlainValidator(_positive)]
 """The same above zero."""
+Signed = Annotated[int, PlainValidator(_signed)]
+"""The same, below zero where a sign says so."""
 Moment = Annotated[int, PlainValidator(_moment)]
 """An RFC 3339 time, in microseconds."""
 
@@ -72,6 +82,16 @@ def form_of(kind: type[FormType], value: Any) -> FormType:
     except ValidationError as error:
         fields = tuple(_field_error(problem) for problem in error.errors(include_url=False)[:MOST_ERRORS])
         raise bad_fields(fields) from None
+
+
+def units_of(scaled: int, decimals: int, field: str) -> int:
+    """Return an amount in asset units; raise `Rejected` naming `field` where the asset cannot hold it."""
+    units, rest = divmod(scaled, amounts.POWERS[amounts.MAX_DECIMALS - decimals])
+    if rest:
+        raise invalid_field(field, f"must have at most {decimals} decimals")
+    if units >= amounts.UNITS_BOUND:
+        raise invalid_field(field, BELOW_BOUND)
+    return units
 
 
 def bad_fields(fields: tuple[tuple[str, str], ...], code: str = "request.invalid") -> Rejected:

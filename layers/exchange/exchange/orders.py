@@ -58,6 +58,14 @@ class OrderStatus(StrEnum):
     PENDING_TRIGGER = "pending_trigger"
 
 
+TRIGGERED_TYPES = (
+    OrderType.STOP,
+    OrderType.STOP_LIMIT,
+    OrderType.TAKE_PROFIT,
+    OrderType.TAKE_PROFIT_LIMIT,
+    OrderType.TRAILING_STOP,
+)
+"""The types that wait for a price before they are active."""
 OPEN_STATUSES = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_TRIGGER)
 
 

@@ -4,12 +4,15 @@ from msgspec import Struct
 
 from exchange.documents import fill_document, order_document
 from exchange.errors import DETAIL_OF_CODE, STATUS_OF_CODE, Rejected
+from exchange.events import DeadManSet, OrderAmended, OrderCanceled
 from exchange.http import Document, problem_document
 from exchange.markets import Market
-from exchange.orders import OrderRecord, OrderStatus, PlaceOrder
+from exchange.orders import TRIGGERED_TYPES, OrderRecord, OrderStatus, PlaceOrder
+from exchange.times import time_text
 from exchange.wire import Answer
 
 MOST_BATCH_FILLS = 1000
+MOST_CANCELED_IDS = 500
 
 
 class Outcome(Struct, frozen=True):
@@ -29,6 +32,41 @@ def order_outcome(answer: Answer, market: Market, request_id: str, status: int =
         "fills": [fill_document(fill, market) for fill in answer.fills],
     }
     return Outcome(status, replayed(document, answer))
+
+
+def pair_outcome(answer: Answer, market: Market, request_id: str) -> Outcome:
+    """Return what became of an OCO pair: both orders with their fills, or the refusal of both."""
+    orders = [order_document(order, market) for order in (answer.order, answer.partner) if order is not None]
+    if answer.code is not None:
+        refused = refusal(answer, request_id)
+        return Outcome(refused.status, {**refused.document, "orders": orders} if orders else refused.document)
+    fills = [fill_document(fill, market) for fill in answer.fills]
+    return Outcome(201, replayed({"orders": orders, "fills": fills}, answer))
+
+
+def amend_outcome(answer: Answer, market: Market | None, request_id: str) -> Outcome:
+    """Return what became of an amended order: it, what it traded at once, and whether it kept its place."""
+    if answer.code is not None or answer.order is None or market is None:
+        return refusal(answer, request_id, market)
+    amended = next(event for event in answer.events if isinstance(event, OrderAmended))
+    document: Document = {
+        "order": order_document(answer.order, market),
+        "fills": [fill_document(fill, market) for fill in answer.fills],
+        "priority_kept": amended.priority_kept,
+    }
+    return Outcome(200, replayed(document, answer))
+
+
+def canceled_document(answer: Answer) -> Document:
+    """Return how many orders a command canceled, and which: the first 500 of them."""
+    ids = [event.order_id for event in answer.events if isinstance(event, OrderCanceled)]
+    return replayed({"canceled": answer.canceled, "order_ids": ids[:MOST_CANCELED_IDS]}, answer)
+
+
+def dead_man_document(answer: Answer) -> Document:
+    """Return when the dead man's switch will fire, null where it is disarmed."""
+    armed = next(event for event in answer.events if isinstance(event, DeadManSet))
+    return replayed({"cancel_time": None if armed.deadline is None else time_text(armed.deadline)}, answer)
 
 
 def refusal(answer: Answer, request_id: str, market: Market | None = None) -> Outcome:
@@ -81,7 +119,7 @@ def checked_document(order: PlaceOrder, market: Market, time: int) -> Document:
     """Return an order as it would be accepted, without a place in the sequence."""
     record = OrderRecord(
         placed=order,
-        status=OrderStatus.NEW,
+        status=OrderStatus.PENDING_TRIGGER if order.type in TRIGGERED_TYPES else OrderStatus.NEW,
         filled_lots=0,
         remaining_lots=order.quantity_lots,
         filled_quote=0,

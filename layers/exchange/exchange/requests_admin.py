@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
-from exchange.amounts import MAX_DECIMALS, POWERS, UNITS_BOUND
-from exchange.commands import ChangeMarket, CreateMarket, Transfer
+from exchange.amounts import MAX_DECIMALS
+from exchange.commands import Transfer
 from exchange.errors import Rejected, invalid_field
-from exchange.forms import Form, Positive, Scaled, bad_fields, form_of, not_built
-from exchange.markets import RATE_DECIMALS, Asset, Market, MarketStatus, step_problem
+from exchange.forms import Form, Positive, form_of, units_of
+from exchange.markets import Asset
 from exchange.symbols import ASSET
 
 MOST_NAME = 100
@@ -17,12 +17,6 @@ MOST_REFERENCE = 128
 MOST_ADDRESSES = 50
 MAPPED_BITS = 96
 """What comes before an IPv4 address that is written as IPv6."""
-BELOW_BOUND = "must be less than 10^18 units of the asset"
-
-ALWAYS_SET = ("status", "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate")
-"""What every market has; only its price band may be null."""
-
-Status = Literal["open", "cancel_only", "halted", "auction"]
 
 
 def _asset(value: object) -> str:
@@ -102,35 +96,6 @@ class ApiKeyForm(Form):
     ip_allow_list: Annotated[list[Network], Field(max_length=MOST_ADDRESSES)] | None = None
 
 
-class MarketForm(Form):
-    """A new market."""
-
-    symbol: str
-    base: AssetName
-    quote: AssetName
-    tick_size: Positive
-    lot_size: Positive
-    min_notional: Scaled
-    max_quantity: Positive
-    status: Status = "open"
-    maker_fee_rate: Scaled | None = None
-    taker_fee_rate: Scaled | None = None
-    price_band: Positive | None = None
-    cell: int | None = None
-    home_region: Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")] | None = None
-
-
-class MarketChangeForm(Form):
-    """What is to change of a market."""
-
-    status: Status | None = None
-    min_notional: Scaled | None = None
-    max_quantity: Positive | None = None
-    maker_fee_rate: Scaled | None = None
-    taker_fee_rate: Scaled | None = None
-    price_band: Positive | None = None
-
-
 def api_key_form(value: Any) -> ApiKeyForm:
     """Return a well-formed key."""
     form = form_of(ApiKeyForm, value)
@@ -143,67 +108,8 @@ def transfer(form: TransferForm, kind: str, account_id: str, asset: Asset | None
     """Return the command; raise `Rejected` where the asset or the amount cannot be."""
     if asset is None:
         raise invalid_field("asset", "must be the name of an asset")
-    amount = _units(form.amount, asset.decimals, "amount")
+    amount = units_of(form.amount, asset.decimals, "amount")
     return Transfer(kind, account_id, asset.asset, amount, form.reference)
-
-
-def create_market(
-    form: MarketForm, base: Asset | None, quote: Asset | None, cell: int, home_region: str
-) -> CreateMarket:
-    """Return the command; raise `Rejected` where the market could not be exact, or is not built yet."""
-    if form.symbol != f"{form.base}-{form.quote}":
-        raise invalid_field("symbol", "must be base and quote joined by -")
-    if form.base == form.quote:
-        raise invalid_field("quote", "must not be the base")
-    if base is None:
-        raise invalid_field("base", "must be the name of an asset")
-    if quote is None:
-        raise invalid_field("quote", "must be the name of an asset")
-    if form.cell not in (None, cell):
-        raise invalid_field("cell", f"must be {cell}")
-    if problem := step_problem(form.tick_size, form.lot_size, base.decimals, quote.decimals):
-        raise invalid_field(*problem)
-    market = Market(
-        symbol=form.symbol,
-        base=form.base,
-        quote=form.quote,
-        status=MarketStatus(form.status),
-        tick_size=form.tick_size,
-        lot_size=form.lot_size,
-        min_notional=_units(form.min_notional, quote.decimals, "min_notional"),
-        max_quantity=_lots(form.max_quantity, form.lot_size, base.decimals),
-        maker_fee_rate=_rate(form.maker_fee_rate or 0, "maker_fee_rate"),
-        taker_fee_rate=_rate(form.taker_fee_rate or 0, "taker_fee_rate"),
-        price_band=None,
-        cell=cell,
-        home_region=form.home_region or home_region,
-        base_decimals=base.decimals,
-        quote_decimals=quote.decimals,
-    )
-    _check_built(form.status, form.price_band)
-    return CreateMarket(market)
-
-
-def change_market(form: MarketChangeForm, market: Market, request_id: str) -> ChangeMarket:
-    """Return the command; raise `Rejected` where a value cannot be, or is not built yet."""
-    if not form.model_fields_set:
-        raise bad_fields((("body", "must change something"),))
-    nulls = [name for name in ALWAYS_SET if name in form.model_fields_set and getattr(form, name) is None]
-    if nulls:
-        raise bad_fields(tuple((name, "must not be null") for name in nulls))
-    command = ChangeMarket(
-        request_id=request_id,
-        symbol=market.symbol,
-        status=MarketStatus(form.status) if form.status else None,
-        min_notional=_optional(form.min_notional, market.quote_decimals, "min_notional"),
-        max_quantity=None
-        if form.max_quantity is None
-        else _lots(form.max_quantity, market.lot_size, market.base_decimals),
-        maker_fee_rate=None if form.maker_fee_rate is None else _rate(form.maker_fee_rate, "maker_fee_rate"),
-        taker_fee_rate=None if form.taker_fee_rate is None else _rate(form.taker_fee_rate, "taker_fee_rate"),
-    )
-    _check_built(form.status, form.price_band)
-    return command
 
 
 def account_id_of(request_id: str) -> str:
@@ -214,40 +120,3 @@ def account_id_of(request_id: str) -> str:
 def no_account() -> Rejected:
     """Return the 404 for an account id that nobody can have."""
     return Rejected("resource.not_found", "There is no such account.")
-
-
-def _units(scaled: int, decimals: int, field: str) -> int:
-    units, rest = divmod(scaled, POWERS[MAX_DECIMALS - decimals])
-    if rest:
-        raise invalid_field(field, f"must have at most {decimals} decimals")
-    if units >= UNITS_BOUND:
-        raise invalid_field(field, BELOW_BOUND)
-    return units
-
-
-def _optional(scaled: int | None, decimals: int, field: str) -> int | None:
-    return None if scaled is None else _units(scaled, decimals, field)
-
-
-def _lots(scaled: int, lot_size: int, base_decimals: int) -> int:
-    lots, rest = divmod(scaled, lot_size)
-    if rest:
-        raise invalid_field("max_quantity", "must be a multiple of lot_size")
-    if scaled // POWERS[MAX_DECIMALS - base_decimals] >= UNITS_BOUND:
-        raise invalid_field("max_quantity", BELOW_BOUND)
-    return lots
-
-
-def _rate(scaled: int, field: str) -> int:
-    rate, rest = divmod(scaled, POWERS[MAX_DECIMALS - RATE_DECIMALS])
-    if rest or rate >= POWERS[RATE_DECIMALS]:
-        raise invalid_field(field, f"must be below 1 with at most {RATE_DECIMALS} decimals")
-    return rate
-
-
-def _check_built(status: str | None, price_band: int | None) -> None:
-    later = [
-        name for name, is_later in (("status", status == "auction"), ("price_band", price_band is not None)) if is_later
-    ]
-    if later:
-        raise not_built(*later)

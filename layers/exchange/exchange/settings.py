@@ -61,6 +61,7 @@ class Service:
     gateway_secret: str
     key_encryption_key: str
     executions_stream: str
+    orders_stream: str = ""
     search_url: str = ""
     archive_bucket: str = ""
     database_password: str = ""

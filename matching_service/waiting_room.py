@@ -1,0 +1,154 @@
+"""The leader's end of the waiting room: records of the stream `orders` become submissions, each taken exactly once.
+
+A record's position is committed with the batch that it became part of. What is no command of this deployment is
+passed by with a line in the log; nothing in the stream can stop a leader.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec.structs import replace
+from psycopg2.extensions import connection as Connection
+
+from exchange import queued, wire
+from exchange.commands import AmendOrder
+from exchange.orders import PlaceOrder
+from exchange.queued import Malformed, Queueable
+from matching_service.database import rows
+from matching_service.shards import ShardRecord, Shards
+from matching_service.submissions import Submission
+
+PAUSE_S = 0.2
+"""Between reads that found little: AWS allows five a second and shard."""
+FAILED_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+CLOSED_S = 2.0
+"""How long a new leader's door stays shut at most while it reads what waits."""
+
+logger = logging.getLogger(__name__)
+
+
+class Leader(Protocol):
+    """Who takes what waited."""
+
+    def admit(self, submissions: list[Submission]) -> None:
+        """Sequence these in order, after whatever came before; each is answered by its requester's `reply`."""
+
+
+def positions(connection: Connection, cell: int, stream: str) -> Callable[[int], dict[str, str]]:
+    """Read how far the stream was taken; return what tells it for the stream that was made at a given time."""
+    found = rows(
+        connection,
+        "SELECT created, shard_id, sequence_number FROM stream_positions WHERE cell = %s AND stream = %s",
+        (cell, stream),
+    )
+    return lambda created: {shard_id: number for made, shard_id, number in found if made == created}
+
+
+class _Round:
+    """Who waits for the answers to one read: nobody wants to know them, only that all are there."""
+
+    def __init__(self, count: int) -> None:
+        self.missing = count
+        self.is_taken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def reply(self, message: wire.Reply) -> None:
+        """Count an answer; a failure says that the leader ends."""
+        self.missing -= 1
+        if self.is_taken.done():
+            return
+        if isinstance(message, wire.Failure):
+            self.is_taken.set_result(False)
+        elif not self.missing:
+            self.is_taken.set_result(True)
+
+
+class WaitingRoom:
+    """Empties the stream into one leader for as long as that one leads."""
+
+    def __init__(self, shards: Shards, leader: Leader, cell: int, secret: str, now: Callable[[], int]) -> None:
+        """Take `now`, the engine's time in microseconds, by which a queued amendment is too old."""
+        self._shards = shards
+        self._leader = leader
+        self._cell = cell
+        self._secret = secret
+        self._now = now
+        self._reading = ThreadPoolExecutor(1, "waiting-room")
+        self._failures = 0
+        self.is_level = asyncio.Event()
+        self.taken = self.skipped = 0
+
+    async def run(self) -> None:
+        """Take what comes until the leader takes no more."""
+        try:
+            while await self._turn():
+                pass
+        finally:
+            self._reading.shutdown(wait=False)
+
+    async def level(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        """Wait until all that had entered before now is committed, while none of `tasks` ends, and not for long."""
+        began = time.monotonic()
+        level = asyncio.create_task(self.is_level.wait())
+        await asyncio.wait([level, *tasks], timeout=CLOSED_S, return_when=asyncio.FIRST_COMPLETED)
+        level.cancel()
+        extra = {"taken": self.taken, "skipped": self.skipped, "ms": round(1000 * (time.monotonic() - began))}
+        logger.info("what waited is taken" if self.is_level.is_set() else "not all that waits is taken", extra=extra)
+
+    async def _turn(self) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._reading, self._shards.read)
+        except (BotoCoreError, ClientError) as error:
+            pause_s = FAILED_PAUSES_S[min(self._failures, len(FAILED_PAUSES_S) - 1)]
+            self._failures += 1
+            if self._failures == 1:
+                logger.warning("the stream of orders cannot be read", extra={"why": str(error)})
+            await asyncio.sleep(pause_s)
+            return True
+        self._failures = 0
+        commands = [(made, record.position) for record in found if (made := self._command(record)) is not None]
+        if commands:
+            taken = _Round(len(commands))
+            self._leader.admit(
+                [Submission(taken, wire.Submit(0, [command]), position) for command, position in commands]
+            )
+            if not await taken.is_taken:
+                return False
+            self.taken += len(commands)
+            logger.info("taken from the waiting room", extra={"taken": len(commands), "in_all": self.taken})
+        if self._shards.is_level:
+            self.is_level.set()
+        if not found:
+            await asyncio.sleep(PAUSE_S)
+        return True
+
+    def _command(self, record: ShardRecord) -> Queueable | None:
+        """Return the command of a record; None where it is another cell's, nobody's, or too late."""
+        try:
+            found = queued.decode(self._secret, record.data)
+        except Malformed as error:
+            self._skip(record, str(error))
+            return None
+        command = found.command
+        if record.partition_key != queued.partition_key(found.cell, command.account_id):
+            self._skip(record, "it came under another key than its own")
+            return None
+        if found.cell != self._cell:
+            return None
+        if isinstance(command, PlaceOrder):
+            return replace(command, queue_deadlines=queued.deadlines(command, found.arrived))
+        if isinstance(command, AmendOrder) and self._now() > found.arrived + queued.TAKING_MS * 1000:
+            self._skip(record, "an amendment that waited too long")
+            return None
+        return command
+
+    def _skip(self, record: ShardRecord, why: str) -> None:
+        self.skipped += 1
+        position = record.position
+        extra = {"shard": position.shard_id, "record": position.sequence_number, "why": why, "in_all": self.skipped}
+        logger.warning("a record of the waiting room was passed by", extra=extra)

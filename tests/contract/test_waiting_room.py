@@ -1,0 +1,146 @@
+"""The leader's end of the waiting room on a real stream, database and Redis: what waited is taken once, in order."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+
+from exchange import queued
+from exchange.commands import CancelOrder
+from exchange.orders import PlaceOrder, Side
+from exchange.queued import QueuedCommand
+from exchange.settings import Service as Settings
+from matching_service.database import opened, rows
+from tests.aws_server import CREDENTIALS, aws_server
+from tests.servers import postgres, valkey
+from tests.serving import SECRET, limit, seeded, serving, settings, submitted
+from tests.until import until
+
+STREAM = "orders"
+NOW = 4_000_000_000_000_000
+"""An arrival far in the future: no deadline passes during a test."""
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    with aws_server() as url, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
+            patch.setenv(name, value)
+        yield url
+
+
+@pytest.fixture
+def kinesis(aws: str) -> Iterator[Any]:
+    client: Any = boto3.client("kinesis", endpoint_url=aws)
+    client.create_stream(StreamName=STREAM, ShardCount=2)
+    yield client
+    client.delete_stream(StreamName=STREAM)
+
+
+@pytest.fixture
+def given(kinesis: Any) -> Settings:
+    """A seeded cell that nobody leads, and an empty stream."""
+    made = settings(postgres(), valkey())
+    with serving(made) as client:
+        seeded(client)
+    return replace(made, orders_stream=STREAM)
+
+
+def put(kinesis: Any, *commands: queued.Queueable, arrived: int = NOW, secret: str = SECRET, cell: int = 1) -> None:
+    for command in commands:
+        data = queued.encode(secret, QueuedCommand(cell, arrived, command))
+        key = queued.partition_key(cell, command.account_id)
+        kinesis.put_record(StreamName=STREAM, PartitionKey=key, Data=data)
+
+
+def orders(given: Settings) -> list[tuple[Any, ...]]:
+    with opened(given.database_url, "", "test") as connection:
+        return rows(connection, "SELECT client_order_id, status, reason FROM orders ORDER BY first_sequence")
+
+
+def wait_for(given: Settings, count: int) -> list[tuple[Any, ...]]:
+    until(lambda: len(orders(given)) >= count, 20)
+    return orders(given)
+
+
+def test_what_waited_is_in_before_the_new_leader_answers_anybody(given: Settings, kinesis: Any) -> None:
+    put(kinesis, limit("alice", Side.SELL, 5, 10_000, "a"), limit("bob", Side.BUY, 5, 10_000, "b"))
+
+    with serving(given) as client:
+        submitted(client, limit("maker", Side.BUY, 1, 9_000, "c"))
+
+        assert {row[0] for row in orders(given)[:2]} == {"a", "b"}
+        assert [row[1] for row in orders(given)] == ["filled", "filled", "new"]
+
+
+def test_a_record_is_taken_once_whoever_leads(given: Settings, kinesis: Any) -> None:
+    order = limit("alice", Side.SELL, 5, 10_000, "a")
+    put(kinesis, order, CancelOrder("x-1", order.account_id, order.order_id))
+    with serving(given):
+        wait_for(given, 1)
+
+    with serving(given) as second:
+        submitted(second, limit("bob", Side.BUY, 1, 9_000, "b"))
+        with opened(given.database_url, "", "test") as connection:
+            taken = rows(connection, "SELECT sum(length(sequence_number)) > 0, count(*) FROM stream_positions")
+            journal = rows(connection, "SELECT string_agg(commands, '') FROM journal")[0][0]
+
+    assert orders(given) == [("a", "canceled", "user"), ("b", "new", None)]
+    assert taken == [(True, 1)]
+    assert journal.count('"CancelOrder"') == 1
+
+
+def test_copies_on_both_paths_are_one_order(given: Settings, kinesis: Any) -> None:
+    order = limit("alice", Side.SELL, 5, 10_000, "a")
+    put(kinesis, order, order)
+    with serving(given) as client:
+        [copy] = submitted(client, order)
+        put(kinesis, order, limit("alice", Side.SELL, 5, 10_000, "b"))
+
+        assert wait_for(given, 2) == [("a", "new", None), ("b", "new", None)]
+    assert copy.replayed
+
+
+def test_an_account_is_served_in_the_order_in_which_it_asked(given: Settings, kinesis: Any) -> None:
+    asked: list[PlaceOrder] = [limit("alice", Side.SELL, 5, 10_000, f"a-{number:03}") for number in range(200)]
+    put(kinesis, *asked)
+
+    with serving(given):
+        found = [row[0] for row in wait_for(given, 200)]
+
+    assert found == [order.client_order_id for order in asked]
+
+
+def test_an_order_that_waited_too_long_ends_expired(given: Settings, kinesis: Any) -> None:
+    put(kinesis, limit("alice", Side.SELL, 5, 10_000, "a"), arrived=1_700_000_000_000_000)
+
+    with serving(given):
+        assert wait_for(given, 1) == [("a", "expired", "queue_deadline")]
+
+
+def test_what_nobody_of_this_deployment_wrote_is_passed_by(given: Settings, kinesis: Any) -> None:
+    put(kinesis, limit("alice", Side.SELL, 5, 10_000, "forged"), secret="another secret")
+    kinesis.put_record(StreamName=STREAM, PartitionKey="x", Data=b"no record at all")
+    stray = queued.encode(SECRET, QueuedCommand(1, NOW, limit("alice", Side.SELL, 5, 10_000, "stray")))
+    kinesis.put_record(StreamName=STREAM, PartitionKey="1/acc_bob", Data=stray)
+    put(kinesis, limit("alice", Side.SELL, 5, 10_000, "elsewhere"), cell=2)
+    put(kinesis, limit("alice", Side.SELL, 5, 10_000, "a"))
+
+    with serving(given) as client:
+        submitted(client, limit("bob", Side.BUY, 1, 9_000, "b"))
+
+    assert [row[0] for row in orders(given)] == ["a", "b"]
+
+
+def test_a_stream_made_anew_is_read_from_its_beginning(given: Settings, kinesis: Any) -> None:
+    put(kinesis, limit("alice", Side.SELL, 5, 10_000, "a"))
+    with serving(given):
+        wait_for(given, 1)
+        kinesis.delete_stream(StreamName=STREAM)
+        until(lambda: STREAM not in kinesis.list_streams()["StreamNames"], 10)
+        kinesis.create_stream(StreamName=STREAM, ShardCount=1)
+        put(kinesis, limit("alice", Side.SELL, 5, 10_000, "b"))
+
+        assert [row[0] for row in wait_for(given, 2)] == ["a", "b"]
