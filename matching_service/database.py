@@ -114,3 +114,11 @@ def rows(connection: Connection, statement: str | Composed, parameters: tuple[An
         cursor.execute(statement, parameters or None)
         finish(connection, connection.patience_s if isinstance(connection, Patient) else LOADING.patience_s)
         return cursor.fetchall() if cursor.description else []
+
+
+def wait(connection: Connection, seconds: float) -> None:
+    """Wait until a notification arrives that this connection listens for, and forget it; no longer than `seconds`."""
+    if not connection.notifies:
+        select.select([connection], [], [], seconds)
+    connection.poll()
+    connection.notifies.clear()
