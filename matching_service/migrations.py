@@ -19,6 +19,13 @@ def numbered() -> list[tuple[int, str]]:
     return [(int(file.name[:4]), file.read_text()) for file in files]
 
 
+def schema_version(connection: Connection) -> int:
+    """Return the number of the last migration applied, 0 for an empty database."""
+    if rows(connection, "SELECT to_regclass('schema_migrations')") == [(None,)]:
+        return 0
+    return int(rows(connection, "SELECT coalesce(max(number), 0) FROM schema_migrations")[0][0])
+
+
 def migrate(connection: Connection) -> int:
     """Apply what is missing, each migration in a transaction of its own; return how many were applied."""
     rows(connection, "SELECT pg_advisory_lock(%s)", (LOCK,))
