@@ -35,12 +35,7 @@ def begin(connection: Connection, cell: int, number: int, documents: int) -> Non
     """
     rows(connection, "BEGIN")
     try:
-        known = timeline(connection, cell)
-        if not known < number <= LAST:
-            raise CannotBegin(f"the cell is on timeline {known}; the next must be above it and at most {LAST}")
-        leading = "SELECT 1 FROM lease WHERE cell = %s AND expires > clock_timestamp() FOR UPDATE"
-        if rows(connection, leading, (cell,)):
-            raise CannotBegin("a task leads the cell: stop it first")
+        _check(connection, cell, number)
         set_position(connection, cell, TIMELINE, number)
         publish_again(connection, cell, documents)
     except BaseException:
@@ -48,6 +43,14 @@ def begin(connection: Connection, cell: int, number: int, documents: int) -> Non
         raise
     rows(connection, "COMMIT")
     logger.info("a timeline begins", extra={"cell": cell, "timeline": number})
+
+
+def _check(connection: Connection, cell: int, number: int) -> None:
+    known = timeline(connection, cell)
+    if not known < number <= LAST:
+        raise CannotBegin(f"the cell is on timeline {known}; the next must be above it and at most {LAST}")
+    if rows(connection, "SELECT 1 FROM lease WHERE cell = %s AND expires > clock_timestamp() FOR UPDATE", (cell,)):
+        raise CannotBegin("a task leads the cell: stop it first")
 
 
 def forget_market_data(cache: Cache, symbols: list[str]) -> None:
