@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from tests.contract.test_copies_of_the_journal import BUCKET, STREAM, Stores, an
 from tests.executions import kinesis_event
 from tests.servers import postgres as database
 from tests.servers import valkey
+from tests.until import until
 
 __all__ = ["stores"]
 START_S = 30.0
@@ -64,7 +64,7 @@ class Archived:
         process = subprocess.Popen([*command, *alone], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             url = f"postgresql://postgres:{self.password}@127.0.0.1:{port}/exchange"
-            _wait_until_it_writes(url)
+            assert until(lambda: _writes(url), START_S)
             yield url
         finally:
             process.terminate()
@@ -89,24 +89,22 @@ def _free_port() -> int:
     return port
 
 
-def _wait_until_it_writes(url: str) -> None:
-    deadline = time.monotonic() + START_S
+def _writes(url: str) -> bool:
+    """Say whether a server takes changes, and see to it that it has the database then."""
     maintenance = urlsplit(url)._replace(path="/postgres").geturl()
-    while True:
-        try:
-            with closing(psycopg2.connect(maintenance)) as connection:
-                connection.autocommit = True
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'exchange'")
-                    if not cursor.fetchone():
-                        cursor.execute("CREATE DATABASE exchange")
-                    cursor.execute("SELECT pg_is_in_recovery()")
-                    if cursor.fetchone() == (False,):
-                        return
-        except psycopg2.Error:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)
+    try:
+        connection = psycopg2.connect(maintenance)
+    except psycopg2.OperationalError:
+        return False
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_is_in_recovery()")
+        if cursor.fetchone() == (True,):
+            return False
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'exchange'")
+        if cursor.fetchone() is None:
+            cursor.execute("CREATE DATABASE exchange")
+        return True
 
 
 def settings_of(url: str) -> Bootstrap:
