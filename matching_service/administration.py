@@ -24,9 +24,9 @@ from exchange.events import (
 )
 from exchange.markets import Asset, Market, MarketStatus, step_problem
 from matching_service.accounts import EXTERNAL, Account
+from matching_service.endings import refused
 from matching_service.settlement import RATE_ONE
 from matching_service.state import NOT_FOUND, ApiKey, Copy, ListedAsset, Refusal, State, TransferEntry, transfer_id
-from matching_service.trading import refused
 
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
 
@@ -200,6 +200,7 @@ def change_market(state: State, command: ChangeMarket) -> list[Event]:
     live = state.markets[command.symbol]
     live.settings = _changed(live.settings, command)
     state.changed_markets[live] = None
+    state.unsettled[live] = None
     return [MarketChanged(live.settings)]
 
 

@@ -1,4 +1,10 @@
-"""The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O."""
+"""The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O.
+
+Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one,
+`matching` how an active order trades and then rests or ends, `book` whom it meets, `settlement` and `fees` who pays
+what, `endings` how an order ends unfilled, `canceling` which orders a cancel finds, `timers` and `advancing` what
+happens at a time, `finishing` all that follows where a command ends, `administration` everything that is not trading.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,10 +22,11 @@ from exchange.commands import (
     DeleteApiKey,
     Transfer,
 )
-from exchange.events import Event, TimeAdvanced
+from exchange.events import Event
 from exchange.markets import Asset, Market
 from exchange.orders import OrderRecord, PlaceOrder
-from matching_service import administration, records, snapshot, trading
+from matching_service import administration, advancing, canceling, endings, entering, records, rules, snapshot
+from matching_service.finishing import finish
 from matching_service.snapshot import Snapshot
 from matching_service.state import Changes, Copy, Refusal, State
 from matching_service.state_hash import StateHash
@@ -67,7 +74,10 @@ class Engine:
         state.sequence += 1
         if time != state.time:
             state.advance(time)
-        return APPLY[type(command)](state, command)
+        events = APPLY[type(command)](state, command)
+        if state.unsettled:
+            events += finish(state)
+        return events
 
     def apply_poisoned(self, command: Command, time: int) -> list[Event]:
         """Take a sequence for a command that cannot be applied, and refuse it; only its ids are remembered."""
@@ -76,14 +86,14 @@ class Engine:
             self._state.advance(time)
         self._state.remember(getattr(command, "request_id", ""))
         if isinstance(command, PlaceOrder):
-            return trading.place_poisoned(self._state, command)
+            return entering.place_poisoned(self._state, command)
         if isinstance(command, Transfer):
             administration.note_transfer(self._state, command)
-        return [trading.refused("engine.refused")]
+        return [endings.refused("engine.refused")]
 
     def check(self, order: PlaceOrder) -> str | None:
         """Return the code with which the order would be rejected now, None if it would be taken; change nothing."""
-        return trading.check(self._state, order)
+        return entering.check(self._state, order)
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call: the engine's own objects, to be read before the next command."""
@@ -98,10 +108,18 @@ class Engine:
         """Return every open order as it stands, in no particular order."""
         return (order.record() for order in self._state.orders.values())
 
+    def subjects(self) -> list[OrderRecord]:
+        """Return the orders that the last command about orders entered, canceled or amended: two for a pair."""
+        return [order.record() for order in self._state.subjects]
+
     def subject(self) -> OrderRecord:
-        """Return the order that was entered or canceled last, as it stands."""
-        assert self._state.subject is not None
-        return self._state.subject.record()
+        """Return the order that was entered, canceled or amended last, as it stands."""
+        return self._state.subjects[-1].record()
+
+    def next_timer(self) -> int | None:
+        """Return from when on an `AdvanceTime` is owed, None while nothing waits for one."""
+        state = self._state
+        return state.time if state.unsettled else state.timers.next()
 
     def asset(self, name: str) -> Asset:
         """Return an asset that exists."""
@@ -132,20 +150,11 @@ class Engine:
         return StateHash(self._state)
 
 
-def _examine_time(_state: State, _command: AdvanceTime) -> None:
-    """Find nothing against it: time goes on."""
-
-
-def _advance_time(_state: State, _command: AdvanceTime) -> list[Event]:
-    """Fire the timers that are due: no order of this version has any."""
-    return [TimeAdvanced()]
-
-
 EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
-    PlaceOrder: trading.examine_order,
-    CancelOrder: trading.examine_cancel,
-    CancelOrders: trading.examine_cancels,
-    AdvanceTime: _examine_time,
+    PlaceOrder: rules.examine_order,
+    CancelOrder: canceling.examine_cancel,
+    CancelOrders: canceling.examine_cancels,
+    AdvanceTime: advancing.examine_time,
     CreateAsset: administration.examine_asset,
     CreateAccount: administration.examine_account,
     Transfer: administration.examine_transfer,
@@ -156,10 +165,10 @@ EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
 }
 """What is asked before a command is applied."""
 APPLY: dict[type[Command], Callable[[State, Any], list[Event]]] = {
-    PlaceOrder: trading.place,
-    CancelOrder: trading.cancel_order,
-    CancelOrders: trading.cancel_orders,
-    AdvanceTime: _advance_time,
+    PlaceOrder: entering.place,
+    CancelOrder: canceling.cancel_order,
+    CancelOrders: canceling.cancel_orders,
+    AdvanceTime: advancing.advance_time,
     CreateAsset: administration.create_asset,
     CreateAccount: administration.create_account,
     Transfer: administration.transfer,

@@ -67,11 +67,9 @@ def _counted(
     maker.fee += maker_fee
     maker.remaining_lots = left = maker.remaining_lots - lots
     if not left:
-        order_id = maker_placed.order_id
         maker.ended = FILLED
         market.book.remove(maker)
-        maker_trader.order_ids.remove(order_id)
-        del state.orders[order_id]
+        state.close(maker)
     return Trade(
         taker_placed.symbol,
         maker_placed.order_id, maker_placed.account_id, taker_placed.order_id, taker_placed.account_id,

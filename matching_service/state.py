@@ -10,11 +10,14 @@ from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, TimeInFo
 from matching_service.accounts import FEES, Account, Accounts, Balance, FeeVolume, Trader
 from matching_service.book import BUY, EAGEREST, Book, Order
 from matching_service.memory import RecentIds, RequestIds
+from matching_service.timers import Timers
 
 # A name of this module costs 14 ns, an attribute of an enum class 40.
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
-IOC, FOK = TimeInForce.IOC, TimeInForce.FOK
+GTC, IOC, FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
+PRIORITY_BITS = 20
+"""A priority is a command's sequence and, in these low bits, the place of what it entered or moved to the back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,9 @@ class Changes:
 class State:
     """The state of one cell.
 
-    `orders` are the open ones by id, `subject` is the order that was entered or canceled last, and what is named
-    `changed_…` is what has changed since the sequence `batch_start`, each once.
+    `orders` are the open ones by id, `subjects` those that the last command was about, and what is named `changed_…`
+    is what has changed since the sequence `batch_start`, each once. `unsettled` are the markets to look at where a
+    command ends.
     """
 
     __slots__ = (
@@ -127,13 +131,16 @@ class State:
         "changed_markets",
         "changed_orders",
         "changed_transfers",
+        "last_priority",
         "markets",
         "orders",
         "recent_ids",
         "request_ids",
         "sequence",
-        "subject",
+        "subjects",
         "time",
+        "timers",
+        "unsettled",
     )
 
     def __init__(self, cell: int) -> None:
@@ -147,7 +154,10 @@ class State:
         self.orders: dict[str, Order] = {}
         self.recent_ids = RecentIds()
         self.request_ids = RequestIds()
-        self.subject: Order | None = None
+        self.subjects: tuple[Order, ...] = ()
+        self.timers = Timers()
+        self.unsettled: dict[LiveMarket, None] = {}
+        self.last_priority = 0
         self.clear_changes()
 
     def clear_changes(self) -> None:
@@ -220,7 +230,34 @@ class State:
             else:
                 key, hold_per_lot = -price_ticks, market.base_units_per_lot
         sequence, time = self.sequence, self.time
-        return Order(placed, key, trader, hold_per_lot, lots or 0, sequence, sequence, sequence, time, time)
+        priority = sequence << PRIORITY_BITS
+        return Order(placed, key, trader, hold_per_lot, lots or 0, sequence, priority, sequence, time, time)
+
+    def next_priority(self) -> int:
+        """Return a priority behind all others so far; that of the first order a command enters is taken."""
+        floor = self.sequence << PRIORITY_BITS
+        self.last_priority = max(self.last_priority, floor) + 1
+        assert self.last_priority >> PRIORITY_BITS == self.sequence
+        return self.last_priority
+
+    def open(self, order: Order) -> None:
+        """Count an order among the open ones."""
+        order_id = order.placed.order_id
+        order.trader.order_ids.add(order_id)
+        self.orders[order_id] = order
+
+    def close(self, order: Order) -> None:
+        """Count an order no longer among the open ones."""
+        order_id = order.placed.order_id
+        order.trader.order_ids.remove(order_id)
+        del self.orders[order_id]
+
+    def touch(self, order: Order) -> None:
+        """Let an order be changed by the command that is being applied."""
+        if order.sequence < self.batch_start:
+            self.changed_orders.append(order)
+        order.sequence = self.sequence
+        order.updated_time = self.time
 
     def advance(self, time: int) -> None:
         """Go on to a later time, as each batch does, and forget what is too old by then."""

@@ -64,10 +64,10 @@ def assert_same_state(engine: Engine, naive: Naive) -> None:
     balances = {(b.account_id, b.asset): [b.available, b.held] for b in snapshot.balances}
     assert balances == {key: value for key, value in naive.balances.items() if any(value)}
     orders = [
-        (record.placed, record.status, record.filled_lots, record.remaining_lots, record.filled_quote, priority)
-        for record, priority in snapshot.orders
+        (record.placed, record.status, record.filled_lots, record.remaining_lots, record.filled_quote)
+        for record, _ in snapshot.orders
     ]
-    assert orders == [(o.placed, o.status, o.filled, o.left, o.filled_quote, o.entered) for o in naive.resting()]
+    assert orders == [(o.placed, o.status, o.filled, o.left, o.filled_quote) for o in naive.resting()]
     sums: dict[str, int] = defaultdict(int)
     for (_, asset), (available, held) in balances.items():
         sums[asset] += available + held

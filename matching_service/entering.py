@@ -1,0 +1,81 @@
+"""The command that enters an order: refused, or matched and rested; it knows no other command."""
+
+from msgspec.structs import replace
+
+from exchange.events import Event, OrderAccepted, OrderCanceled
+from exchange.orders import PlaceOrder
+from matching_service.book import BUY, Order
+from matching_service.endings import EXPIRED, reject
+from matching_service.matching import work
+from matching_service.rules import refusal, spending
+from matching_service.state import LIMIT, State
+
+
+def place(state: State, placed: PlaceOrder) -> list[Event]:
+    """Match an order and rest what may rest of it, or refuse it; its id is used up either way."""
+    if placed.queue_deadlines is not None:
+        return _place_queued(state, placed, placed.queue_deadlines)
+    market = state.markets[placed.symbol]
+    order = state.order(market, placed)
+    _enter(state, order)
+    fills, ending = market.book.plan(order)
+    needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
+    spends = order.trader.quote if placed.side is BUY else order.trader.base
+    code = refusal(market, order, needed, spends.available, fills, ending)
+    if code is not None:
+        return [reject(order, code)]
+    if order.hold_per_lot:
+        spends.available -= needed
+        spends.held += needed
+    if spends.noted < state.batch_start:
+        state.note(spends)
+    events = work(state, market, order, spends, fills, ending)
+    accepted = OrderAccepted(
+        placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks,
+        0 if order.ended is not None else order.remaining_lots, spends.available, spends.held,
+    )  # fmt: skip
+    return [accepted, *events] if events else [accepted]
+
+
+def check(state: State, placed: PlaceOrder) -> str | None:
+    """Return the code with which `place` would refuse the order now, None if it would take it."""
+    market = state.markets[placed.symbol]
+    order = state.order(market, placed)
+    fills, ending = market.book.plan(order)
+    needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
+    return refusal(market, order, needed, order.spends.available, fills, ending)
+
+
+def place_poisoned(state: State, placed: PlaceOrder) -> list[Event]:
+    """Refuse an order that could not be applied; its id is used up."""
+    order = state.order(state.markets[placed.symbol], placed)
+    _enter(state, order)
+    return [reject(order, "engine.refused")]
+
+
+def _place_queued(state: State, queued: PlaceOrder, deadlines: tuple[int, int]) -> list[Event]:
+    """Enter an order that waited for a leader, or end it where it waited too long."""
+    placed = replace(queued, queue_deadlines=None)
+    latest, latest_to_take = deadlines
+    if state.time <= latest_to_take:
+        return place(state, placed)
+    market = state.markets[placed.symbol]
+    order = state.order(market, placed)
+    if state.time <= latest and not (placed.type is LIMIT and market.book.plan(order)[0]):
+        return place(state, placed)
+    _enter(state, order)
+    order.ended = EXPIRED
+    order.reason = "queue_deadline"
+    of, balance = (placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks), order.spends
+    remaining = None if placed.quantity_lots is None else order.remaining_lots
+    return [
+        OrderAccepted(*of, 0, balance.available, balance.held),
+        OrderCanceled(*of, remaining, 0, "queue_deadline", balance.available, balance.held),
+    ]
+
+
+def _enter(state: State, order: Order) -> None:
+    """Use up the id of a new order, and make it what the command is about."""
+    state.recent_ids.sequences[order.placed.order_id] = state.sequence
+    state.changed_orders.append(order)
+    state.subjects = (order,)

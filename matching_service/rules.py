@@ -1,0 +1,65 @@
+"""What an order must fulfil before it is taken, in the order in which it is looked at; it changes nothing."""
+
+from exchange.amounts import UNITS_BOUND
+from exchange.markets import MarketStatus
+from exchange.orders import PlaceOrder
+from matching_service.book import NO_MATCH, Ending, Fill, Order
+from matching_service.state import GTC, NOT_FOUND, Copy, LiveMarket, Refusal, State
+
+MAX_OPEN_ORDERS = 1000
+"""The open orders that an account may have in a market."""
+UNKNOWN_MARKET = Refusal("request.invalid", "There is no such market.", "symbol")
+# A name of this module costs 14 ns, an attribute of an enum class 40.
+OPEN = MarketStatus.OPEN
+
+
+def examine_order(state: State, placed: PlaceOrder) -> Copy | Refusal | None:
+    """Say whether the order was entered before, or must leave no trace."""
+    sequence = state.recent_ids.sequences.get(placed.order_id)
+    if sequence is not None:
+        return Copy(sequence)
+    market = state.markets.get(placed.symbol)
+    if market is None:
+        return UNKNOWN_MARKET
+    if placed.account_id not in state.accounts.by_id:
+        return NOT_FOUND
+    lots, price_ticks = placed.quantity_lots, placed.price_ticks
+    if lots is None:
+        assert placed.quote_quantity is not None
+        if placed.quote_quantity >= UNITS_BOUND:
+            return Refusal("request.invalid", "The amount is too large.", "quote_quantity")
+    elif price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot >= UNITS_BOUND:
+        return Refusal("request.invalid", "Price x quantity is too large.", "quantity")
+    return None
+
+
+def refusal(
+    market: LiveMarket, order: Order, needed: int, available: int, fills: list[Fill], ending: Ending
+) -> str | None:
+    """Return the first rule that `order` breaks, given what it needs, what there is, and whom it would trade with."""
+    placed, settings = order.placed, market.settings
+    if settings.status is not OPEN:
+        return "order.market_closed"
+    lots, price_ticks = placed.quantity_lots, placed.price_ticks
+    if lots is None:
+        if needed < settings.min_notional:
+            return "order.min_notional"
+    else:
+        if price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot < settings.min_notional:
+            return "order.min_notional"
+        if lots > settings.max_quantity:
+            return "order.max_quantity"
+    if placed.time_in_force is GTC and len(order.trader.order_ids) >= MAX_OPEN_ORDERS:
+        return "order.too_many_open"
+    if placed.post_only and (fills or ending is not NO_MATCH):
+        return "order.would_cross"
+    if needed > available:
+        return "order.insufficient_funds"
+    return None
+
+
+def spending(market: LiveMarket, order: Order, fills: list[Fill]) -> int:
+    """Return what an order that holds nothing is going to spend at most: its quote quantity, or what its walk costs."""
+    if order.placed.quote_quantity is not None:
+        return order.placed.quote_quantity
+    return sum(abs(maker.key) * lots for maker, lots in fills) * market.quote_units_per_tick_lot
