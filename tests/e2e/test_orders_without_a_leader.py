@@ -1,6 +1,7 @@
 import random
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_every_order_is_answered_soon_and_executed_once(system: System, fault: s
         for number in range(ORDERS):
             order = an_order(chance, f"{fault.name}-{number}")
             order_id = order_id_of(CELL, account.account_id, order["client_order_id"])
-            calls.append(recorded(client, account, Kind.PLACE, lambda order=order: client.place(order), order_id))
+            calls.append(recorded(client, account, Kind.PLACE, partial(client.place, order), order_id))
         queued = [call for call in calls if call.status == 202]
         if fault is signal.SIGSTOP:
             system.kill("matching_service", signal.SIGCONT)
