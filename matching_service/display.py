@@ -79,8 +79,8 @@ class Display:
                     )
         finally:
             filling.cancel()
+            self.working.submit(self.redis.close)  # there, since a write may be under way
             self.working.shutdown(wait=False)
-            self.redis.close()
 
     async def _write(self, projection: MarketProjection) -> None:
         symbol, now = projection.market.symbol, time.monotonic()
