@@ -36,7 +36,7 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
     if market.settings.status is HALTED:
         return [refused("order.market_closed")]
     state.subjects = (order,)
-    return [cancel(state, market, order, "user")]
+    return cancel(state, market, order, "user")
 
 
 def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
@@ -60,4 +60,8 @@ def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
             if command.side is None or order.placed.side is command.side
         ]
     found.sort(key=lambda item: item[0])
-    return [cancel(state, market, order, "user") for _, market, order in found]
+    events: list[Event] = []
+    for _, market, order in found:
+        if order.ended is None:
+            events += cancel(state, market, order, "user")
+    return events

@@ -76,7 +76,7 @@ class Engine:
             state.advance(time)
         events = APPLY[type(command)](state, command)
         if state.unsettled:
-            events += finish(state)
+            events += finish(state, events)
         return events
 
     def apply_poisoned(self, command: Command, time: int) -> list[Event]:
