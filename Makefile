@@ -11,7 +11,7 @@ SAM := .venv-sam/bin/sam
 OWN := client bench deploy functions layers/exchange/exchange local matching_service tests
 
 .PHONY: help run demo test test-long check format lint types template house sam-validate sam-build bench bench-core clean
-.PHONY: check-template checkov deploy preflight image bootstrap destroy deploy-two-regions deploy-local cost picture
+.PHONY: check-template checkov deploy preflight image bootstrap destroy deploy-two-regions deploy-local invoke event cost picture
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,7 +34,7 @@ help: ## what can be made
 compiled: .venv/.installed
 	@$(PYTHON_BIN) -m compileall -q functions layers/exchange/exchange local matching_service client
 
-run: compiled ## the whole exchange on this machine, until Ctrl-C (PORT=8080)
+run: compiled ## the whole exchange on this machine, until Ctrl-C (PORT=8080, REPLICATED=1 with a standby database)
 	@exec $(PYTHON_BIN) -m local
 
 demo: compiled ## bots that trade against a running exchange (RATE=100 SECONDS=60)
@@ -102,6 +102,12 @@ deploy-two-regions: .venv/.installed ## two regions and what they share (DRYRUN=
 
 deploy-local: compiled sam-build .venv-emulator/.installed ## `sam deploy` to an emulator, and an order through it
 	@$(PYTHON_BIN) -m deploy.local_deployment
+
+invoke: compiled sam-build ## every event of events/ through `sam local invoke` (LAMBDA_BASE=local: without AWS's base image)
+	@$(PYTHON_BIN) -m deploy.invoke --sam $(SAM) --base $(if $(LAMBDA_BASE),$(LAMBDA_BASE),aws)
+
+event: .venv/.installed ## a freshly signed event for `sam local invoke F -e -` (NAME=place)
+	@$(PYTHON_BIN) -m deploy.event $(if $(NAME),$(NAME),place)
 
 cost: .venv/.installed ## docs/cost.md
 	@$(CARRY) cost

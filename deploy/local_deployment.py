@@ -101,7 +101,7 @@ async def _stores(state: State, supervisor: Supervisor) -> Places:
     places = Places(*(probes.free_port(taken) for _ in range(5)))
     environment, secrets = inherited(), state.secrets()
     url = f"postgresql://{postgres.OWNER}@127.0.0.1:{places.database}/{postgres.DATABASE}"
-    server = await postgres.prepare(state, secrets, environment)
+    server = await postgres.prepare(state.folder / "postgres", secrets, environment)
     await asyncio.gather(
         supervisor.start(postgres.part(server, places.database, url, secrets.owner_password, environment)),
         supervisor.start(parts.valkey(places.redis, state, environment)),

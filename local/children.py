@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 BACKGROUND = 19
 """The niceness of what nobody waits for: it yields to what answers requests."""
@@ -32,3 +33,11 @@ def own_group(niceness: int) -> None:
         os.nice(niceness)
     if niceness >= STREAM and hasattr(os, "SCHED_BATCH"):  # waking up, such a process interrupts no other
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def offspring(pid: int) -> list[int]:
+    """Return the processes that `pid` has started itself; none where the kernel does not tell (Linux does)."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

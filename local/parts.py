@@ -119,9 +119,9 @@ def service_variables(addresses: Addresses, secrets: Secrets, port: int, setting
         "EXECUTIONS_STREAM": local_name("ExecutionsStream"),
         "GATEWAY_SECRET": secrets.gateway_secret,
         "KEY_ENCRYPTION_KEY": secrets.key_encryption_key,
-        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_HOST": settings.gateway_host,
         "GATEWAY_PORT": str(port),
-        "GATEWAY_ADDRESS": "127.0.0.1",
+        "GATEWAY_ADDRESS": settings.gateway_host,
         "LOG_LEVEL": settings.log_level,
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "layers" / "exchange"))),
     }

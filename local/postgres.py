@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg2
 
-from local.state import Secrets, State
+from local.state import Secrets, write_private
 from local.supervisor import CannotGoOn, Part
 
 OWNER = "postgres"
@@ -41,6 +41,8 @@ SETTINGS = {
     "tcp_user_timeout": "2000",
     "password_encryption": "scram-sha-256",
 }
+ALONE = {"synchronous_standby_names": ""}
+"""A server that is its whole database waits for no standby, whatever was asked of it in an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +70,27 @@ def _digits(text: str) -> str:
     return "".join(mark for mark in text if mark.isdigit()) or "0"
 
 
-async def prepare(state: State, secrets: Secrets, environment: Mapping[str, str]) -> Server:
-    """Make the data folder when there is none; return what is needed to start the server."""
-    data = state.folder / "postgres"
+async def prepare(data: Path, secrets: Secrets, environment: Mapping[str, str]) -> Server:
+    """Make a database in the folder `data` when there is none; return what is needed to start its server."""
+    server = await at(data)
+    if not (data / "PG_VERSION").exists():
+        await _make(server, secrets, environment)
+    return server
+
+
+async def at(data: Path) -> Server:
+    """Return the server whose data are, or will be, in `data`: an empty folder of the right user, if there is none."""
     where = binaries()
-    fresh = not (data / "PG_VERSION").exists()
-    if fresh:
+    if not (data / "PG_VERSION").exists():
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
     user: tuple[str, ...] = ()
     if os.geteuid() == 0:
         account = _account(data)
         if data.stat().st_uid != account.pw_uid:
-            await _run("chown", "-R", f"{account.pw_uid}:{account.pw_gid}", str(data))
+            await run("chown", "-R", f"{account.pw_uid}:{account.pw_gid}", str(data))
         user = await _user_words(account, where, data)
-    server = Server(where, data, user)
-    if fresh:
-        await _make(server, state, secrets, environment)
-    return server
+    return Server(where, data, user)
 
 
 def _account(data: Path) -> pwd.struct_passwd:
@@ -121,14 +126,14 @@ async def _user_words(account: pwd.struct_passwd, where: Path, data: Path) -> tu
     )
 
 
-async def _make(server: Server, state: State, secrets: Secrets, environment: Mapping[str, str]) -> None:
-    password = state.folder / "password"
-    state.write_private(password, secrets.owner_password)
+async def _make(server: Server, secrets: Secrets, environment: Mapping[str, str]) -> None:
+    password = server.data.parent / "password"
+    write_private(password, secrets.owner_password)
     os.chown(password, server.data.stat().st_uid, server.data.stat().st_gid)
     words = ("initdb", "-D", str(server.data), "-U", OWNER, "-A", "scram-sha-256", "--pwfile", str(password))
     locale = ("--encoding", "UTF8", "--locale", "C")
     try:
-        await _run(*server.user, str(server.binaries / words[0]), *words[1:], *locale, environment=environment)
+        await run(*server.user, str(server.binaries / words[0]), *words[1:], *locale, environment=environment)
     except CannotGoOn:
         shutil.rmtree(server.data, ignore_errors=True)
         raise
@@ -136,11 +141,13 @@ async def _make(server: Server, state: State, secrets: Secrets, environment: Map
         password.unlink(missing_ok=True)
 
 
-def part(server: Server, port: int, url: str, password: str, environment: Mapping[str, str]) -> Part:
-    """Return the server as a part; it serves once the database exists."""
-    settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+def part(
+    server: Server, port: int, url: str, password: str, environment: Mapping[str, str], more: Mapping[str, str] = ALONE
+) -> Part:
+    """Return the server as a part, called like its folder; it serves once the database exists."""
+    settings = [word for name, value in (SETTINGS | dict(more)).items() for word in ("-c", f"{name}={value}")]
     return Part(
-        name="postgres",
+        name=server.data.name,
         command=(*server.user, str(server.binaries / "postgres"), "-D", str(server.data), "-p", str(port), *settings),
         environment=environment,
         ready=serves(url, password),
@@ -179,7 +186,8 @@ async def _succeeds(*command: str) -> bool:
     return await process.wait() == 0
 
 
-async def _run(*command: str, environment: Mapping[str, str] | None = None) -> None:
+async def run(*command: str, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command to its end; raise `CannotGoOn` with its last words when it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env=None if environment is None else dict(environment),
@@ -188,7 +196,11 @@ async def _run(*command: str, environment: Mapping[str, str] | None = None) -> N
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     if process.returncode != 0:
         last = " | ".join(output.decode(errors="replace").strip().splitlines()[-3:])
         raise CannotGoOn(f"{Path(command[len(command) - 1]).name}: {Path(command[0]).name} failed: {last}")

@@ -23,9 +23,11 @@ class Settings:
     redis_url: str = ""
     aws_endpoint_url: str = ""
     search_url: str = ""
+    replicated: int = 0  # 1: PostgreSQL as a primary with a synchronous standby that takes over
     environment: str = "auto"
     environments: int = 16  # orders mostly wait for their commit: 16 make larger batches than 8, 28 % more orders/s
     public_per_second: int = 10_000
+    gateway_host: str = "127.0.0.1"  # where the matching service listens: a container cannot reach loopback
     log_level: str = "INFO"
 
 

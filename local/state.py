@@ -76,20 +76,12 @@ class State:
         path = self.folder / "secrets.json"
         if not path.exists():
             names = Secrets.__annotations__
-            self.write_private(path, json.dumps({name: secrets.token_hex(32) for name in names}, indent=1))
+            write_private(path, json.dumps({name: secrets.token_hex(32) for name in names}, indent=1))
         return Secrets(**json.loads(path.read_text(encoding="utf-8")))
-
-    def write_private(self, path: Path, text: str) -> None:
-        """Write a file that only its owner reads, whole or not at all."""
-        draft = path.with_name(f".{path.name}.new")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
 
     def write_processes(self, pids: Mapping[str, int]) -> None:
         """Note the pids of the processes, by name, for people and for tests."""
-        self.write_private(self.folder / "processes.json", json.dumps(pids, indent=1))
+        write_private(self.folder / "processes.json", json.dumps(pids, indent=1))
 
     def rotate_logs(self) -> None:
         """Keep the logs of the last run beside the new ones, and no older."""
@@ -114,3 +106,20 @@ class State:
         path = self.log_path(name)
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return " | ".join(text.strip().splitlines()[-lines:]) or "it wrote nothing"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all, and on the disk when this returns."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

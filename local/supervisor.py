@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from local.children import die_with_parent, own_group
+from local.children import die_with_parent, offspring, own_group
 from local.state import State
 
 FAILURES = 10
@@ -88,6 +88,18 @@ class Running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
 
+    async def kill(self) -> None:
+        """Kill the process and its children, whatever groups they are in, and wait until it is gone."""
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        children = offspring(process.pid)
+        self.signal_group(signal.SIGKILL)
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        await process.wait()
+
     async def stop(self) -> None:
         """Ask it to stop, kill it when it does not in time, and leave nothing of its group."""
         if self.watch is not None:
@@ -126,11 +138,22 @@ class Supervisor:
 
     async def start(self, part: Part) -> None:
         """Start a part and wait until it serves; from then on it is watched."""
+        running = await self.launch(part)
+        running.watch = asyncio.get_running_loop().create_task(self._watch(running))
+
+    async def launch(self, part: Part) -> Running:
+        """Start a part that somebody else watches, and wait until it serves; it is stopped with all others."""
         running = self._running[part.name] = Running(part, self._state)
         await running.spawn()
         self._note_pids()
         await running.until_ready()
-        running.watch = asyncio.get_running_loop().create_task(self._watch(running))
+        return running
+
+    def send_signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the process of a part, if it runs."""
+        running = self._running.get(name)
+        if running is not None and running.process is not None and running.process.returncode is None:
+            running.process.send_signal(number)
 
     async def restart(self, name: str) -> None:
         """Kill a part: its watcher starts it anew."""
@@ -164,7 +187,7 @@ class Supervisor:
             running.signal_group(signal.SIGKILL)  # what it had started
             if code == part.final_code or failures >= FAILURES:
                 times = f" {failures} times in a row" if failures else ""
-                self._fail(f"{part.name} died{times} ({_cause(code)}): {self._state.log_tail(part.name)}")
+                self.fail(f"{part.name} died{times} ({_cause(code)}): {self._state.log_tail(part.name)}")
                 return
             await asyncio.sleep(min(FIRST_BACKOFF * 2**failures, LONGEST_BACKOFF))
             if self._stopping:  # asked after the pause: one signal may have reached the part before it reached us
@@ -179,13 +202,14 @@ class Supervisor:
             except CannotGoOn as error:
                 failures += 1
                 if running.process.returncode is None:
-                    self._fail(str(error))
+                    self.fail(str(error))
                     return
             else:
                 failures = 0
                 self._say(f"{part.name} serves again")
 
-    def _fail(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
+        """Say that the system cannot go on, and why."""
         if not self.failed.done() and not self._stopping:
             self.failed.set_result(reason)
 

@@ -1,6 +1,7 @@
 """Brings one whole system up, keeps it up and takes it down; what each process is, `parts` knows."""
 
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from local import emulated, parts, postgres, probes, template
+from local import emulated, keeper, parts, postgres, probes, replication, roles, template
 from local.children import die_with_parent, own_group
 from local.edge import listening_socket
 from local.parts import Addresses
+from local.replication import Node
 from local.settings import Settings, inherited
 from local.state import Secrets, State
 from local.supervisor import CannotGoOn, Supervisor
@@ -36,6 +38,7 @@ class System:
         self._taken: set[int] = set()
         self._wiring: Wiring = template.read(Path(settings.template).resolve())
         self._owner: Mapping[str, str] = {}
+        self._database_listener: socket.socket | None = None
         self._jobs: set[asyncio.subprocess.Process] = set()
         self._background: set[asyncio.Task[None]] = set()
         self.supervisor = Supervisor(state, say)
@@ -49,7 +52,7 @@ class System:
 
     async def up(self) -> None:
         """Start everything in order; return when orders can be placed. Raise `CannotGoOn` when that is not to be."""
-        first = not (self._state.folder / "postgres" / "PG_VERSION").exists()
+        first = not (roles.primary_data(self._state.folder) / "PG_VERSION").exists()
         addresses, fresh = await self._stores()
         gateway_port = probes.free_port(self._taken)
         service = parts.service_variables(addresses, self._secrets, gateway_port, self._settings)
@@ -77,6 +80,8 @@ class System:
         await self.supervisor.stop(*STOP_ORDER)
         self._front.close()
         self._invoke.close()
+        if self._database_listener is not None:
+            self._database_listener.close()
 
     async def _stores(self) -> tuple[Addresses, bool]:
         settings, environment = self._settings, self._environment
@@ -119,12 +124,29 @@ class System:
     async def _database(self, addresses: Addresses, port: int) -> None:
         url = addresses.database_as(addresses.database_owner)
         if self._settings.database_url:
+            if self._settings.replicated:
+                raise CannotGoOn("REPLICATED is about a database of our own: leave DATABASE_URL empty, or REPLICATED")
             if not await postgres.serves(url, addresses.owner_password)():
                 who = f"{addresses.database_url} as {addresses.database_owner}"
                 raise CannotGoOn(f"DATABASE_URL: no connection to {who}")
             return
-        server = await postgres.prepare(self._state, self._secrets, self._environment)
+        if self._settings.replicated:
+            await self._replicated(port)
+            return
+        had_two = (self._state.folder / "database.json").exists()
+        data = roles.without_copy(self._state.folder)
+        server = await postgres.prepare(data, self._secrets, self._environment)
         await self.supervisor.start(postgres.part(server, port, url, addresses.owner_password, self._environment))
+        if had_two:
+            await asyncio.to_thread(replication.stand_alone, Node(server, port, addresses.owner_password))
+
+    async def _replicated(self, port: int) -> None:
+        """Start a primary and its standby behind one address, and keep them."""
+        listener = self._database_listener = listening_socket("127.0.0.1", port)
+        ports = [probes.free_port(self._taken) for _ in roles.NODES]
+        of_all = (self._state, self._secrets, self.supervisor, self._environment)
+        keeping = await keeper.replicated(*of_all, listener, ports, self._say)
+        self._in_background(keeping.keep())
 
     async def _make_emulated(self, addresses: Addresses) -> bool:
         wiring = self._wiring

@@ -29,7 +29,8 @@ GENESIS = bytes(32)
 
 _COMMIT = (
     "SELECT commit_batch(%s, %s, %s, %s, %s::uuid, %s::smallint, %s::smallint, %s, %s, %s, %s, %s,"
-    " %s::new_order[], %s::changed_order[], %s::new_trade[], %s::changed_balance[], %s::json)"
+    " %s::new_order[], %s::changed_order[], %s::traded[], %s::changed_balance[], %s::order_detail[],"
+    " %s::changed_volume[], %s::jsonb)"
 )
 _WITH_POSITIONS = ", write_stream_positions(%s, %s::json)"
 _COLUMNS = (
@@ -262,7 +263,9 @@ def _run(connection: Connection, batch: Batch) -> None:
                 tables.changed_orders,
                 tables.trades,
                 tables.balances,
-                tables.administration,
+                tables.details,
+                tables.volumes,
+                tables.rare,
                 *(() if positions is None else (batch.cell, positions)),
             ),
         )

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -102,7 +103,7 @@ class Leader:
     async def _next_batch(self) -> None:
         await self._wait_for_work()
         tickets = self._take()
-        if not tickets:
+        if not tickets and not self.sequencer.is_time_due():
             return
         known = await self._look_up(tickets)
         matched = self._match(tickets, known)
@@ -120,19 +121,17 @@ class Leader:
         return tickets
 
     async def _wait_for_work(self) -> None:
-        """Wait for a command, or for the commit in flight to fail."""
-        if self.waiting or self.is_stopping:
+        """Wait for a command, for a timer to be due, or for the commit in flight to fail."""
+        if self.waiting or self.is_stopping or self.sequencer.is_time_due():
             return
         self.arrived.clear()
-        if self.in_flight is None:
-            await self.arrived.wait()
-            return
         arrival = asyncio.create_task(self.arrived.wait())
+        awaited: set[asyncio.Task[Any]] = {arrival, self.in_flight} if self.in_flight else {arrival}
         try:
-            await asyncio.wait({arrival, self.in_flight}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(awaited, timeout=self.sequencer.seconds_to_timer(), return_when=asyncio.FIRST_COMPLETED)
         finally:
             arrival.cancel()
-        if self.in_flight.done():
+        if self.in_flight and self.in_flight.done():
             self.in_flight.result()
             self.in_flight = None
 

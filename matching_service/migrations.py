@@ -34,7 +34,8 @@ def migrate(connection: Connection) -> int:
             connection,
             "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, applied timestamptz NOT NULL)",
         )
-        missing = [(number, text) for number, text in numbered() if number > schema_version(connection)]
+        applied = {number for (number,) in rows(connection, "SELECT number FROM schema_migrations")}
+        missing = [(number, text) for number, text in numbered() if number not in applied]
         for number, text in missing:
             record = f"INSERT INTO schema_migrations VALUES ({number}, clock_timestamp())"  # noqa: S608
             rows(connection, f"BEGIN;\n{text}\n;{record}; COMMIT")
@@ -73,8 +74,8 @@ _GRANTS = f"""
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {SERVICE_ROLE}, {EDGE_ROLE};
 GRANT USAGE ON SCHEMA public TO {SERVICE_ROLE}, {EDGE_ROLE};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {SERVICE_ROLE}, {EDGE_ROLE};
-GRANT INSERT, UPDATE ON lease, fence, assets, accounts, api_keys, markets, balances, orders, positions,
+GRANT INSERT, UPDATE ON lease, fence, assets, accounts, api_keys, markets, balances, orders, fee_volumes, positions,
     stream_positions TO {SERVICE_ROLE};
-GRANT DELETE ON lease, stream_positions TO {SERVICE_ROLE};
+GRANT DELETE ON lease, fee_volumes, stream_positions TO {SERVICE_ROLE};
 GRANT INSERT ON journal, transfers, fills, ledger TO {SERVICE_ROLE};
 """

@@ -7,18 +7,20 @@ from psycopg2.extensions import connection as Connection
 
 from exchange import commands
 from exchange.commands import CreateApiKey
-from exchange.markets import Asset, Market
+from exchange.markets import Asset, Market, MarketFigures
 from exchange.orders import OPEN_STATUSES
 from exchange.stores.rows import (
+    FIGURES_COLUMNS,
     MARKET_COLUMNS,
     MARKET_TABLES,
     ORDER_COLUMNS,
     ORDER_SYMBOL,
+    figures_from_row,
     market_from_row,
     order_from_row,
     units_of,
 )
-from matching_service.accounts import Account, Balance
+from matching_service.accounts import Account, Balance, FeeVolume
 from matching_service.database import rows
 from matching_service.engine import Engine
 from matching_service.journal import GENESIS
@@ -62,9 +64,12 @@ def load(connection: Connection, cell: int) -> Loaded:
 def _snapshot(connection: Connection, cell: int, sequence: int, time: int) -> Snapshot:
     assets = rows(connection, "SELECT asset, decimals, created_sequence FROM assets WHERE cell = %s", (cell,))
     accounts = rows(
-        connection, "SELECT account_id, name, status, created_sequence FROM accounts WHERE cell = %s", (cell,)
+        connection,
+        "SELECT account_id, name, status, created_sequence, dead_man_deadline FROM accounts WHERE cell = %s",
+        (cell,),
     )
-    markets = _markets(connection, cell)
+    found = _markets(connection, cell)
+    markets = {market.symbol: market for market, _, _ in found}
     return Snapshot(
         cell=cell,
         sequence=sequence,
@@ -72,21 +77,33 @@ def _snapshot(connection: Connection, cell: int, sequence: int, time: int) -> Sn
         assets=[ListedAsset(Asset(asset, decimals), created) for asset, decimals, created in assets],
         accounts=[Account(*values) for values in accounts],
         balances=_balances(connection, cell, {asset: decimals for asset, decimals, _ in assets}),
-        markets=markets,
+        markets=[(market, created) for market, created, _ in found],
+        figures=[(market.symbol, figures) for market, _, figures in found],
+        fee_volumes=_fee_volumes(connection, cell, markets),
         api_keys=_api_keys(connection, cell),
-        orders=_open_orders(connection, cell, {market.symbol: market for market, _ in markets}),
+        orders=_open_orders(connection, cell, markets),
         recent_ids=_recent_ids(connection, cell),
         request_ids=_request_ids(connection, cell, time),
     )
 
 
-def _markets(connection: Connection, cell: int) -> list[tuple[Market, int]]:
+def _markets(connection: Connection, cell: int) -> list[tuple[Market, int, MarketFigures]]:
     found = rows(
         connection,
-        f"SELECT {MARKET_COLUMNS}, markets.created_sequence FROM {MARKET_TABLES} WHERE markets.cell = %s",  # noqa: S608
+        f"SELECT {MARKET_COLUMNS}, markets.created_sequence, {FIGURES_COLUMNS} FROM {MARKET_TABLES}"  # noqa: S608
+        " WHERE markets.cell = %s",
         (cell,),
     )
-    return [(market_from_row(values), values[-1]) for values in found]
+    markets = [(market_from_row(values), values[MARKET_COLUMNS.count(",") + 1 :]) for values in found]
+    return [(market, beyond[0], figures_from_row(beyond[1:], market)) for market, beyond in markets]
+
+
+def _fee_volumes(connection: Connection, cell: int, markets: dict[str, Market]) -> list[FeeVolume]:
+    found = rows(connection, "SELECT account_id, symbol, day, volume FROM fee_volumes WHERE cell = %s", (cell,))
+    return [
+        FeeVolume(account_id, symbol, day, units_of(volume, markets[symbol].quote_decimals))
+        for account_id, symbol, day, volume in found
+    ]
 
 
 def _balances(connection: Connection, cell: int, decimals: dict[str, int]) -> list[Balance]:

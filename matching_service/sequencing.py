@@ -5,7 +5,7 @@ import logging
 from msgspec import Struct
 from msgspec.json import encode
 
-from exchange.commands import AmendOrder, CancelOrder, Command, Journaled
+from exchange.commands import AdvanceTime, AmendOrder, CancelOrder, Command, Journaled
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event
 from exchange.orders import PlaceOrder
@@ -64,12 +64,26 @@ class Sequencer:
         events = self.engine.apply_poisoned(command, time)
         return self._batch([Journaled(self.engine.sequence, time, command, poisoned=True)], [events])
 
+    def is_time_due(self) -> bool:
+        """Say whether the next batch begins with an `AdvanceTime`, even if it holds nothing else."""
+        timer = self.engine.next_timer()
+        return timer is not None and timer <= max(self.leadership.now(), self.engine.time)
+
+    def seconds_to_timer(self) -> float | None:
+        """Return how long it is until time is due, None while no timer is armed."""
+        timer = self.engine.next_timer()
+        return None if timer is None else max(0.0, (timer - self.leadership.now()) / 1e6)
+
     def match(self, tickets: list[Ticket], known: dict[str, int]) -> Matched:
         """Sequence and apply each command; what was applied before, or leaves no trace, is not sequenced."""
         journaled: list[Journaled] = []
         events: list[list[Event]] = []
         matched = Matched(tickets, None, [], [])
         time = max(self.leadership.now(), self.engine.time)
+        timer = self.engine.next_timer()
+        if timer is not None and timer <= time:
+            events.append(self._apply(AdvanceTime(), time))
+            journaled.append(Journaled(self.engine.sequence, time, AdvanceTime()))
         for ticket in tickets:
             command = ticket.command
             if ticket.submission.position is not None:

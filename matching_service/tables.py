@@ -3,32 +3,30 @@
 Ready-made text is what makes a batch cheap: psycopg2 takes several times longer to adapt lists of values.
 """
 
-import json
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from exchange import amounts
 from exchange.commands import Journaled, fingerprint
-from exchange.documents import market_document
-from exchange.events import Event, Trade, Transferred
+from exchange.events import Event, Trade
 from exchange.markets import Asset, Market
 from exchange.orders import Side
-from matching_service.accounts import Account, Balance
+from matching_service.accounts import Balance, FeeVolume
 from matching_service.book import Order
-from matching_service.state import ApiKey, Changes, TransferEntry
-
-Row = dict[str, str | int | bool | None]
+from matching_service.rare_rows import RareRows
+from matching_service.state import Changes
 
 
 class TableRows(Struct, frozen=True):
-    """The rows of one batch: array literals of the types in 0002_commit_batch.sql, and JSON for what is rare."""
+    """The rows of one batch: array literals of the types in the migrations, and JSON for what is rare."""
 
     entered_orders: str
     changed_orders: str
     trades: str
     balances: str
-    administration: str | None
+    details: str = "{}"
+    volumes: str = "{}"
+    rare: str | None = None
 
 
 class Scale(Struct, frozen=True):
@@ -66,6 +64,7 @@ class RowWriter:
     def __init__(self, market: Callable[[str], Market], asset: Callable[[str], Asset]) -> None:
         self.market = market
         self.asset = asset
+        self.rare = RareRows(asset)
         self.scales: dict[str, Scale] = {}
         self.units: dict[str, str] = {}
 
@@ -79,7 +78,8 @@ class RowWriter:
             changed_orders=_array(map(self._changed, changed)),
             trades=_array(self._trades(journaled, batch_events)),
             balances=_array(map(self._balance, changes.balances)),
-            administration=_administration(journaled, batch_events, changes, self.asset),
+            volumes=_array(self._volume(volume) for volume in changes.fee_volumes if volume.quote),
+            rare=self.rare.rows_of(journaled, batch_events, changes),
         )
 
     def _entered(self, order: Order) -> str:
@@ -113,6 +113,11 @@ class RowWriter:
         if units is None:
             units = self.units[balance.asset] = f"e-{self.asset(balance.asset).decimals}"
         return f"{balance.account_id},{balance.asset},{balance.available}{units},{balance.held}{units}"
+
+    def _volume(self, volume: FeeVolume) -> str:
+        """Return what an account traded on a day as `changed_volume`."""
+        units = self._scale(volume.symbol).quote_units
+        return f"{volume.account_id},{volume.symbol},{volume.day},{volume.quote}{units}"
 
     def _trades(self, journaled: list[Journaled], batch_events: list[list[Event]]) -> Iterable[str]:
         for entry, events in zip(journaled, batch_events, strict=True):
@@ -152,9 +157,11 @@ def _array(composites: Iterable[str]) -> str:
 
 
 def _trade(entry: Journaled, index: int, trade: Trade, scale: Scale) -> str:
-    """Return a trade as `new_trade`."""
+    """Return a trade as `traded`; a maker's rebate is in the asset of the taker's fee."""
     base, quote = scale.base_units, scale.quote_units
     maker_fee, taker_fee = (quote, base) if trade.taker_side is Side.BUY else (base, quote)
+    if trade.maker_fee < 0:
+        maker_fee = taker_fee
     return (
         f"{entry.sequence},{index},{entry.time},{trade.symbol},{scale.base},{scale.quote},{trade.taker_side},"
         f"{trade.maker_order_id},{trade.maker_account_id},{trade.taker_order_id},{trade.taker_account_id},"
@@ -165,87 +172,5 @@ def _trade(entry: Journaled, index: int, trade: Trade, scale: Scale) -> str:
         f"{trade.maker_quote_available + trade.maker_quote_held}{quote},"
         f"{trade.taker_base_available + trade.taker_base_held}{base},"
         f"{trade.taker_quote_available + trade.taker_quote_held}{quote},"
-        f"{trade.fees_base_available}{base},{trade.fees_quote_available}{quote}"
+        f"{trade.fees_base_available}{base},{trade.fees_quote_available}{quote},{trade.is_auction}"
     )
-
-
-def _administration(
-    journaled: list[Journaled], batch_events: list[list[Event]], changes: Changes, asset: Callable[[str], Asset]
-) -> str | None:
-    if not (changes.assets or changes.accounts or changes.api_keys or changes.markets or changes.transfers):
-        return None
-    rows = {
-        "assets": [
-            {
-                "asset": listed.asset.asset,
-                "decimals": listed.asset.decimals,
-                "created_sequence": listed.created_sequence,
-            }
-            for listed in changes.assets
-        ],
-        "accounts": [_account_row(account) for account in changes.accounts],
-        "api_keys": [_api_key_row(api_key) for api_key in changes.api_keys],
-        "markets": [
-            market_document(live.settings) | {"created_sequence": live.created_sequence} for live in changes.markets
-        ],
-        "transfers": [_transfer_row(entry) for entry in changes.transfers],
-        "transferred": [
-            _transferred_row(*found, asset(found[3].asset).decimals) for found in _transferred(journaled, batch_events)
-        ],
-    }
-    return json.dumps(rows)
-
-
-def _account_row(account: Account) -> Row:
-    return {
-        "account_id": account.account_id,
-        "name": account.name,
-        "status": account.status,
-        "created_sequence": account.created_sequence,
-    }
-
-
-def _api_key_row(api_key: ApiKey) -> Row:
-    created = api_key.created
-    return {
-        "api_key": created.api_key,
-        "account_id": created.account_id,
-        "encrypted_secret": created.encrypted_secret,
-        "scopes": " ".join(created.scopes),
-        "ip_allow_list": " ".join(created.ip_allow_list),
-        "deleted": api_key.deleted,
-        "created_sequence": api_key.created_sequence,
-    }
-
-
-def _transfer_row(entry: TransferEntry) -> Row:
-    return {
-        "account_id": entry.transfer.account_id,
-        "kind": entry.transfer.kind,
-        "reference": entry.transfer.reference,
-        "sequence": entry.sequence,
-    }
-
-
-def _transferred(
-    journaled: list[Journaled], batch_events: list[list[Event]]
-) -> Iterable[tuple[int, int, int, Transferred]]:
-    for entry, events in zip(journaled, batch_events, strict=True):
-        for index, event in enumerate(events, 1):
-            if isinstance(event, Transferred):
-                yield entry.sequence, index, entry.time, event
-
-
-def _transferred_row(sequence: int, index: int, time: int, event: Transferred, decimals: int) -> Row:
-    return {
-        "sequence": sequence,
-        "index": index,
-        "time": time,
-        "kind": event.kind,
-        "account_id": event.account_id,
-        "asset": event.asset,
-        "amount": amounts.text(event.amount, decimals),
-        "reference": event.reference,
-        "total": amounts.text(event.available + event.held, decimals),
-        "external_total": amounts.text(event.external_available, decimals),
-    }

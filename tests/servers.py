@@ -31,6 +31,14 @@ def postgres() -> str:
     return server.get_uri(name)
 
 
+def empty_database() -> str:
+    """Return the URL of a database without any migration."""
+    server = _postgres_with_template()
+    name = f"exchange_{next(_numbers)}"
+    _run(server.get_uri(), f"CREATE DATABASE {name}")
+    return server.get_uri(name)
+
+
 def valkey() -> str:
     """Return the URL of an empty Valkey; all callers of one process share it, and each call empties it."""
     server = _valkey()

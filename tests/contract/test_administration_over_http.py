@@ -147,7 +147,10 @@ def test_a_market_is_created_changed_and_shown(floor: Edge) -> None:
         "min_notional": "0.00010000",
         "max_quantity": "500.000",
         "maker_fee_rate": "0",
+        "fee_tiers": [],
         "price_band": None,
+        "reference": "moving",
+        "volatility_auction_ms": 30000,
         "cell": 1,
         "home_region": "local",
     }

@@ -186,7 +186,10 @@ def test_markets_and_assets_are_listed_newest_first(floor: Edge) -> None:
         "max_quantity": "10000.00000",
         "maker_fee_rate": "0.001",
         "taker_fee_rate": "0.002",
+        "fee_tiers": [],
         "price_band": None,
+        "reference": "moving",
+        "volatility_auction_ms": 30000,
         "cell": 1,
         "home_region": "local",
     }

@@ -19,7 +19,7 @@ from tests.checkers.journal import JournalRow, happened, journal_problems
 from tests.checkers.money import BalanceRow, LedgerLine, OpenOrder, hold_problems, ledger_problems
 from tests.executions import TIME, an_order
 
-NO_TABLES = TableRows("{}", "{}", "{}", "{}", None)
+NO_TABLES = TableRows("{}", "{}", "{}", "{}")
 CANCELED: Event = OrderCanceled("1-abc", "alice", "BTC-USD", Side.BUY, 100, 5, 5, "user", 10, 0)
 
 

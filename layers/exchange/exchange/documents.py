@@ -5,7 +5,7 @@ from typing import Any
 
 from exchange import amounts
 from exchange.events import Trade
-from exchange.markets import RATE_DECIMALS, Market
+from exchange.markets import RATE_DECIMALS, FeeTier, Market
 from exchange.orders import FillRecord, OrderRecord
 from exchange.times import time_text
 
@@ -107,12 +107,27 @@ def market_document(market: Market) -> Document:
         "lot_size": amounts.trimmed(market.lot_size, amounts.MAX_DECIMALS),
         "min_notional": market.quote_text(market.min_notional),
         "max_quantity": market.quantity_text(market.max_quantity),
-        "maker_fee_rate": amounts.trimmed(market.maker_fee_rate, RATE_DECIMALS),
-        "taker_fee_rate": amounts.trimmed(market.taker_fee_rate, RATE_DECIMALS),
-        "price_band": None if market.price_band is None else amounts.trimmed(market.price_band, RATE_DECIMALS),
+        "maker_fee_rate": _rate_text(market.maker_fee_rate),
+        "taker_fee_rate": _rate_text(market.taker_fee_rate),
+        "fee_tiers": [_tier_document(tier, market) for tier in market.fee_tiers],
+        "price_band": None if market.price_band is None else _rate_text(market.price_band),
+        "reference": market.reference,
+        "volatility_auction_ms": market.volatility_auction_ms,
         "cell": market.cell,
         "home_region": market.home_region,
     }
+
+
+def _tier_document(tier: FeeTier, market: Market) -> Document:
+    return {
+        "volume": market.quote_text(tier.volume),
+        "maker_fee_rate": _rate_text(tier.maker_fee_rate),
+        "taker_fee_rate": _rate_text(tier.taker_fee_rate),
+    }
+
+
+def _rate_text(rate: int) -> str:
+    return amounts.trimmed(rate, RATE_DECIMALS)
 
 
 @lru_cache(1024)

@@ -9,7 +9,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from exchange import amounts
-from exchange.markets import RATE_DECIMALS, Asset, Market, MarketStatus
+from exchange.markets import RATE_DECIMALS, Asset, FeeTier, Market, MarketFigures, MarketStatus, ReferencePolicy
 from exchange.orders import (
     FillRecord,
     Liquidity,
@@ -28,18 +28,25 @@ ORDER_COLUMNS = (
     "order_id, account_id, client_order_id, symbol, side, type, quantity, quote_quantity, price, stop_price, "
     "trailing_delta, time_in_force, expire_time, post_only, display_quantity, self_trade_prevention, "
     "queue_deadline_ms, status, filled_quantity, remaining_quantity, filled_quote, fee_base, fee_quote, reason, "
-    "first_sequence, sequence, created_time, updated_time"
+    "first_sequence, sequence, created_time, updated_time, displayed_quantity, trigger_price, partner_id, "
+    "prevented_quantity"
 )
 ORDER_SYMBOL = 3
 """The place of `symbol` in `ORDER_COLUMNS`: it says with which market to read the row."""
 FILL_COLUMNS = (
-    "cell, sequence, index, order_id, account_id, symbol, side, price, quantity, quote, fee, fee_asset, liquidity, time"
+    "cell, sequence, index, order_id, account_id, symbol, side, price, quantity, quote, fee, fee_asset, liquidity, "
+    "time, is_auction"
 )
 FILL_SYMBOL = 5
 MARKET_COLUMNS = (
     "markets.symbol, markets.base, markets.quote, markets.status, markets.tick_size, markets.lot_size, "
     "markets.min_notional, markets.max_quantity, markets.maker_fee_rate, markets.taker_fee_rate, markets.price_band, "
-    "markets.cell, markets.home_region, base_assets.decimals, quote_assets.decimals"
+    "markets.cell, markets.home_region, base_assets.decimals, quote_assets.decimals, markets.reference, "
+    "markets.volatility_auction_ms, markets.fee_tiers, markets.status_before_halt"
+)
+FIGURES_COLUMNS = (
+    "markets.last_price, markets.reference_price, markets.auction_ends, markets.indicative_price, "
+    "markets.indicative_quantity, markets.surplus_quantity, markets.uncrossing_price, markets.fee_day"
 )
 MARKET_TABLES = (
     "markets JOIN assets base_assets ON base_assets.cell = markets.cell AND base_assets.asset = markets.base "
@@ -79,6 +86,10 @@ def order_from_row(row: Row, market: Market) -> OrderRecord:
         sequence=row[25],
         created_time=row[26],
         updated_time=row[27],
+        displayed_lots=quantity_lots(row[28], market),
+        trigger_ticks=price_ticks(row[29], market),
+        partner_id=row[30],
+        prevented_lots=quantity_lots(row[31], market) or 0,
     )
 
 
@@ -99,7 +110,7 @@ def fill_from_row(row: Row, market: Market) -> FillRecord:
         quote=units_of(quote, market.quote_decimals),
         fee=units_of(fee, fee_decimals),
         fee_asset=fee_asset,
-        liquidity=Liquidity(row[12]),
+        liquidity=Liquidity.TAKER if row[14] else Liquidity(row[12]),
         time=row[13],
     )
 
@@ -108,6 +119,7 @@ def market_from_row(row: Row) -> Market:
     """Read one row of `MARKET_COLUMNS` from `MARKET_TABLES`."""
     symbol, base, quote, status, tick_size, lot_size, min_notional, max_quantity = row[:8]
     maker_fee_rate, taker_fee_rate, price_band, cell, home_region, base_decimals, quote_decimals = row[8:15]
+    reference, volatility_auction_ms, fee_tiers, status_before_halt = row[15:19]
     lot_scaled = units_of(lot_size, amounts.MAX_DECIMALS)
     return Market(
         symbol=symbol,
@@ -125,12 +137,35 @@ def market_from_row(row: Row) -> Market:
         home_region=home_region,
         base_decimals=base_decimals,
         quote_decimals=quote_decimals,
+        reference=ReferencePolicy(reference),
+        volatility_auction_ms=volatility_auction_ms,
+        fee_tiers=tuple(_fee_tier(tier, quote_decimals) for tier in fee_tiers),
+        status_before_halt=None if status_before_halt is None else MarketStatus(status_before_halt),
+    )
+
+
+def figures_from_row(row: Row, market: Market) -> MarketFigures:
+    """Read one row of `FIGURES_COLUMNS` of `market`."""
+    return MarketFigures(
+        last_price_ticks=price_ticks(row[0], market),
+        reference_ticks=price_ticks(row[1], market),
+        auction_ends=row[2],
+        indicative_ticks=price_ticks(row[3], market),
+        indicative_lots=quantity_lots(row[4], market) or 0,
+        surplus_lots=quantity_lots(row[5], market) or 0,
+        uncrossing_ticks=price_ticks(row[6], market),
+        fee_day=row[7],
     )
 
 
 def asset_from_row(row: Row) -> Asset:
     """Read one row of `asset, decimals`."""
     return Asset(row[0], row[1])
+
+
+def _fee_tier(tier: dict[str, str], quote_decimals: int) -> FeeTier:
+    volume, *rates = (Decimal(tier[name]) for name in ("volume", "maker_fee_rate", "taker_fee_rate"))
+    return FeeTier(units_of(volume, quote_decimals), *(units_of(rate, RATE_DECIMALS) for rate in rates))
 
 
 def _placed_from_row(row: Row, market: Market) -> PlaceOrder:

@@ -1,0 +1,59 @@
+"""An engine whose batches go into a real database, as a leader's do; it answers nobody."""
+
+import itertools
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from exchange.commands import Command, Journaled
+from matching_service import journal, lease
+from matching_service.database import rows
+from matching_service.engine import Engine
+from matching_service.journal import GENESIS, Batch
+from matching_service.lease import Candidate
+from matching_service.tables import RowWriter
+
+TIME = 1_763_797_044_000_000
+
+
+class Recorder:
+    """An engine whose batches go into a real database under a lease."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection = connected(url)
+        self.candidate = Candidate(1, "first", "127.0.0.1:1", "c", 60_000)
+        assert lease.try_win(self.connection, self.candidate)
+        self.epoch = lease.take_over(self.connection, self.candidate).epoch
+        rows(self.connection, "SELECT ensure_partitions(0)")
+        self.engine = Engine(1)
+        self.hash = self.engine.state_hash()
+        self.rows = RowWriter(self.engine.market, self.engine.asset)
+        self.chain = GENESIS
+        self.time = itertools.count(TIME)
+
+    def batch(self, *commands: Command) -> Batch:
+        journaled, events = [], []
+        for command in commands:
+            if self.engine.examine(command) is not None:
+                continue
+            time = next(self.time)
+            events.append(self.engine.apply(command, time))
+            journaled.append(Journaled(self.engine.sequence, time, command))
+        changes = self.engine.take_changes()
+        written = self.rows.rows_of(journaled, events, changes)
+        self.hash.update(journaled, changes)
+        return journal.batch_of(1, self.epoch, self.chain, journaled, events, written)
+
+    def commit(self, *commands: Command) -> Batch:
+        batch = self.batch(*commands)
+        journal.commit(self.connection, batch)
+        self.chain = batch.chain
+        return batch
+
+
+def connected(url: str, **options: Any) -> Connection:
+    connection: Connection = psycopg2.connect(url, **options)
+    connection.autocommit = True
+    return connection
