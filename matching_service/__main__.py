@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -11,10 +12,15 @@ from exchange import settings
 from matching_service import bootstrap, logs
 from matching_service.database import LOADING, opened, rows
 from matching_service.failpoints import Failpoints
+from matching_service.following import Diverged
 from matching_service.publisher import Publisher, publish_again
 from matching_service.service import CellStopped, Service
 
 DOCUMENTS_OF_A_REFILL = 200_000
+CELL_STOPPED = 3
+"""The exit code of a leader that stopped the cell: starting it again is of no use before somebody has looked."""
+DIVERGED = 4
+"""The exit code of a task whose memory and the journal do not agree: started again, it begins from the tables."""
 NICENESS = 10
 """The publisher gives way to the leader beside it."""
 
@@ -48,7 +54,10 @@ def serve(loaded: settings.Service) -> int:
     except CellStopped as stopped:
         sys.stdout.flush()
         print(f"matching_service: the cell is stopped: {stopped}", file=sys.stderr)  # noqa: T201
-        return 3
+        return CELL_STOPPED
+    except Diverged as diverged:
+        logging.getLogger(__name__).critical("diverged", extra={"why": str(diverged)})
+        return DIVERGED
     return 0
 
 

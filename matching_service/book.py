@@ -38,11 +38,14 @@ class Ending(Enum):
     """An order of its own account has taken its last lots from it."""
     TOO_MANY = "too_many"
     """It has met as many as one command may."""
+    OUT_OF_BAND = "out_of_band"
+    """The next in line would trade at a price that the market must not go to in one step."""
 
 
 class Order(Struct, gc=False, eq=False):
     """One order as the engine holds it: what was asked (`placed`), and what became of it.
 
+    `fee` is in the asset that it receives, `rebate` in the one it spends.
     `hold_per_lot` units of what it spends stay held for every lot that remains. `remaining_lots` counts down from
     the quantity, from 0 where none was given. `ended` is set before an order leaves its book, and one that has left
     never comes back. While it `is_waiting` for a trigger it stands in no book. An order is not tracked by the collector
@@ -62,6 +65,7 @@ class Order(Struct, gc=False, eq=False):
     updated_time: int
     filled_quote: int = 0
     fee: int = 0
+    rebate: int = 0
     ended: OrderStatus | None = None
     reason: str | None = None
     is_waiting: bool = False
@@ -97,9 +101,9 @@ class Order(Struct, gc=False, eq=False):
         return self.remaining_lots if self.displayed_lots is None else self.displayed_lots
 
     def record(self) -> OrderRecord:
-        """Return the order as it stands; its fees were charged in the asset that it receives."""
+        """Return the order as it stands; a rebate is a fee below zero."""
         placed = self.placed
-        fee_base, fee_quote = (self.fee, 0) if placed.side is BUY else (0, self.fee)
+        fee_base, fee_quote = (self.fee, -self.rebate) if placed.side is BUY else (-self.rebate, self.fee)
         return OrderRecord(
             placed=placed,
             status=self.status,
@@ -122,8 +126,10 @@ class Order(Struct, gc=False, eq=False):
 
 Fill = tuple[Order, int]
 """A maker, and the lots it gives; where it is of the taker's own account, the lots that do not trade."""
+Band = tuple[int, int]
+"""The lowest and the highest price, in ticks, at which orders may meet."""
 DONE, NO_MATCH, OWN_ORDER, TOO_MANY = Ending.DONE, Ending.NO_MATCH, Ending.OWN_ORDER, Ending.TOO_MANY
-DECREMENTED = Ending.DECREMENTED
+DECREMENTED, OUT_OF_BAND = Ending.DECREMENTED, Ending.OUT_OF_BAND
 NOTHING: tuple[list[Fill], Ending] = ([], NO_MATCH)
 """The plan of an order that meets nobody; shared, and never written to."""
 
@@ -202,14 +208,19 @@ def next_slice(order: Order, left: int) -> int:
 
 
 class Book:
-    """The bids and the asks of one market; one lot at one tick costs `quote_units_per_tick_lot`."""
+    """The bids and the asks of one market; one lot at one tick costs `quote_units_per_tick_lot`.
 
-    __slots__ = ("asks", "bids", "quote_units_per_tick_lot")
+    Orders meet only within the `band`, where there is one, and not at all while the book `is_collecting`.
+    """
+
+    __slots__ = ("asks", "band", "bids", "is_collecting", "quote_units_per_tick_lot")
 
     def __init__(self, quote_units_per_tick_lot: int) -> None:
         self.bids = BookSide()
         self.asks = BookSide()
         self.quote_units_per_tick_lot = quote_units_per_tick_lot
+        self.band: Band | None = None
+        self.is_collecting = False
 
     def plan(self, taker: Order, most: int = MAX_FILLS) -> tuple[list[Fill], Ending]:
         """Return whom `taker` would meet, for how many lots each, and why it ends there; change nothing.
@@ -220,10 +231,18 @@ class Book:
         keys = opposite.keys
         if not keys or keys[-1] < -taker.key:
             return NOTHING
-        return self._walk(taker, opposite, most)
+        if self.is_collecting:
+            return NOTHING
+        last_key = -EAGEREST
+        if self.band is not None:
+            lowest, highest = self.band
+            best_key, last_key = (-lowest, -highest) if taker.placed.side is BUY else (highest, lowest)
+            if keys[-1] > best_key:
+                return [], OUT_OF_BAND
+        return self._walk(taker, opposite, last_key, most)
 
-    def _walk(self, taker: Order, opposite: BookSide, most: int) -> tuple[list[Fill], Ending]:
-        """Plan with at least one maker at the price of `taker`, or a better one.
+    def _walk(self, taker: Order, opposite: BookSide, last_key: int, most: int) -> tuple[list[Fill], Ending]:
+        """Plan with at least one maker at the price of `taker`, or a better one; `last_key` is the last in the band.
 
         What is left of its wish is counted in lots at a cost of one each or, by quote quantity, in quote units.
         """
@@ -237,8 +256,10 @@ class Book:
             wanted = rest // cost
             if not wanted:
                 return fills, DONE
+            if maker.key < last_key:
+                return fills, OUT_OF_BAND
             if maker.trader is taker.trader or maker.displayed_lots is not None:
-                return _walk_slices(taker, opposite, wish, unit, most)
+                return _walk_slices(taker, opposite, wish, unit, last_key, most)
             if len(fills) == most:
                 return fills, TOO_MANY
             lots = min(wanted, maker.remaining_lots)
@@ -306,7 +327,9 @@ def _next_resting(orders: list[Order], place: int) -> int:
     return place
 
 
-def _walk_slices(taker: Order, opposite: BookSide, rest: int, unit: int, most: int) -> tuple[list[Fill], Ending]:
+def _walk_slices(
+    taker: Order, opposite: BookSide, rest: int, unit: int, last_key: int, most: int
+) -> tuple[list[Fill], Ending]:
     """Plan a walk that meets icebergs, or orders of the taker's own account.
 
     A fok order counts what is behind its own orders, but not these: whether it trades at all is planned as if they gave
@@ -314,14 +337,14 @@ def _walk_slices(taker: Order, opposite: BookSide, rest: int, unit: int, most: i
     """
     mode = taker.placed.self_trade_prevention
     if taker.placed.time_in_force is FOK and mode is DECREMENT:
-        fills, ending = _walk_past(taker, opposite, rest, unit, most, CANCEL_OLDEST)
+        fills, ending = _walk_past(taker, opposite, rest, unit, last_key, most, CANCEL_OLDEST)
         if ending is not DONE:
             return fills, ending
-    return _walk_past(taker, opposite, rest, unit, most, mode)
+    return _walk_past(taker, opposite, rest, unit, last_key, most, mode)
 
 
 def _walk_past(
-    taker: Order, opposite: BookSide, rest: int, unit: int, most: int, mode: SelfTradePrevention
+    taker: Order, opposite: BookSide, rest: int, unit: int, last_key: int, most: int, mode: SelfTradePrevention
 ) -> tuple[list[Fill], Ending]:
     fills: list[Fill] = []
     prevented, is_own = 0, False
@@ -330,6 +353,8 @@ def _walk_past(
         lots = min(rest // cost, shown)
         if not lots:
             break
+        if maker.key < last_key:
+            return fills, OUT_OF_BAND
         is_own = maker.trader is taker.trader
         if prevented == MAX_PREVENTIONS if is_own else len(fills) - prevented == most:
             return fills, TOO_MANY

@@ -2,6 +2,8 @@
 
 from exchange.events import Event, Trade
 from exchange.markets import MarketStatus
+from matching_service import bands
+from matching_service.auctions import indicate
 from matching_service.book import MAX_FILLS
 from matching_service.state import LiveMarket, State
 from matching_service.triggering import fire
@@ -16,7 +18,7 @@ def finish(state: State, events: list[Event]) -> list[Event]:
 
     `state.unsettled` are the markets where something may have to; what stays in it is owed to the next command.
     """
-    most = MAX_FILLS - sum(type(event) is Trade for event in events)
+    trades = _count_trades(events)
     triggered = 0
     following: list[Event] = []
     for market in sorted(state.unsettled, key=lambda market: market.created_sequence):
@@ -25,16 +27,24 @@ def finish(state: State, events: list[Event]) -> list[Event]:
         _follow_price(state, market)
         while market.settings.status is OPEN and market.triggers.has_due():
             order = market.triggers.take_due()
-            happened = fire(state, market, order, most) if triggered < MAX_TRIGGERED and most else []
+            may_fire = triggered < MAX_TRIGGERED and trades < MAX_FILLS
+            happened = fire(state, market, order, MAX_FILLS - trades) if may_fire else []
             if not happened:
                 market.triggers.put_back(order)
                 state.unsettled[market] = None
                 break
             following += happened
             triggered += 1
-            most -= sum(type(event) is Trade for event in happened)
+            trades += _count_trades(happened)
             _follow_price(state, market)
+        bands.lay(market)
+        if market in state.auctions:
+            following += indicate(state, market)
     return following
+
+
+def _count_trades(events: list[Event]) -> int:
+    return sum(type(event) is Trade for event in events)
 
 
 def _follow_price(state: State, market: LiveMarket) -> None:

@@ -6,6 +6,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from exchange.events import (
+    BookUncrossed,
     Event,
     OrderAccepted,
     OrderAmended,
@@ -81,7 +82,11 @@ class LevelBook:
         """Follow one event of this market; those that move no level are passed over."""
         if type(event) is OrderAccepted or type(event) is OrderTriggered:
             self._change(event.side, event.price_ticks, event.resting_lots, 1)
-        elif type(event) is Trade:
+        elif type(event) is BookUncrossed:
+            for side, levels in ((Side.BUY, event.bids), (Side.SELL, event.asks)):
+                for price_ticks, lots, orders in levels:
+                    self.halves[side].change(price_ticks, -lots, -orders)
+        elif type(event) is Trade and not event.is_auction:
             gone = -1 if event.maker_remaining_lots == 0 else 0
             self.halves[_other(event.taker_side)].change(event.price_ticks, -event.quantity_lots, gone)
         elif type(event) is OrderCanceled:

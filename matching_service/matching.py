@@ -3,7 +3,19 @@
 from exchange.events import Event, Trade
 from exchange.orders import OrderStatus, PlaceOrder
 from matching_service.accounts import Balance
-from matching_service.book import DECREMENTED, DONE, NO_MATCH, OWN_ORDER, TOO_MANY, Ending, Fill, Order, next_slice
+from matching_service.auctions import start_volatility
+from matching_service.book import (
+    DECREMENTED,
+    DONE,
+    NO_MATCH,
+    OUT_OF_BAND,
+    OWN_ORDER,
+    TOO_MANY,
+    Ending,
+    Fill,
+    Order,
+    next_slice,
+)
 from matching_service.endings import end
 from matching_service.settlement import settle
 from matching_service.state import FOK, GTC, IOC, LiveMarket, State
@@ -21,7 +33,7 @@ def work(
     if fills and (ending is DONE or tif is not FOK or ending is DECREMENTED):
         events = settle(state, market, order, fills)
         see_price(state, market, events)
-    if ending is NO_MATCH and (tif is GTC or (tif is not IOC and tif is not FOK)) and placed.price_ticks is not None:
+    if (ending is NO_MATCH or ending is OUT_OF_BAND) and may_rest(placed):
         if placed.display_lots is not None:
             order.displayed_lots = next_slice(order, order.remaining_lots)
         market.book.add(order)
@@ -30,6 +42,8 @@ def work(
         order.ended = FILLED
     else:
         events.append(end(order, spends, _reason(placed, ending), 0))
+    if ending is OUT_OF_BAND and placed.time_in_force is not FOK:
+        events += start_volatility(state, market)
     return events
 
 
@@ -44,6 +58,12 @@ def see_price(state: State, market: LiveMarket, events: list[Event]) -> None:
             return
 
 
+def may_rest(placed: PlaceOrder) -> bool:
+    """Say whether what is left of an active order stays in the book."""
+    tif = placed.time_in_force
+    return placed.price_ticks is not None and (tif is GTC or (tif is not IOC and tif is not FOK))
+
+
 def _reason(placed: PlaceOrder, ending: Ending) -> str:
     """Return why the rest of an order that ended so is canceled."""
     if ending is DECREMENTED:
@@ -52,7 +72,7 @@ def _reason(placed: PlaceOrder, ending: Ending) -> str:
         return "fok_unfilled"
     if ending is OWN_ORDER:
         return "self_trade"
-    if ending is TOO_MANY or placed.price_ticks is None:
+    if ending is TOO_MANY or ending is OUT_OF_BAND or placed.price_ticks is None:
         return "insufficient_liquidity"
     assert placed.time_in_force is IOC
     return "ioc_remainder"

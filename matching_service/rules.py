@@ -3,8 +3,8 @@
 from exchange.amounts import UNITS_BOUND
 from exchange.markets import MarketStatus
 from exchange.orders import PlaceOrder
-from matching_service.book import NO_MATCH, Ending, Fill, Order
-from matching_service.state import FOK, GTC, IOC, NOT_FOUND, Copy, LiveMarket, Refusal, State
+from matching_service.book import BUY, NO_MATCH, Band, Ending, Fill, Order
+from matching_service.state import FOK, GTC, IOC, LIMIT, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
 """The open orders that an account may have in a market."""
@@ -12,6 +12,7 @@ UNKNOWN_MARKET = Refusal("request.invalid", "There is no such market.", "symbol"
 # A name of this module costs 14 ns, an attribute of an enum class 40.
 OPEN = MarketStatus.OPEN
 FUNDS = "order.insufficient_funds"
+AT_ONCE = (IOC, FOK)
 
 
 def examine_order(state: State, placed: PlaceOrder) -> Copy | Refusal | None:
@@ -39,21 +40,22 @@ def refusal(
 ) -> str | None:
     """Return the first rule that `order` breaks, given what it needs, what there is, and whom it would trade with."""
     placed, settings = order.placed, market.settings
-    if settings.status is not OPEN:
-        return "order.market_closed"
+    if settings.status is not OPEN or not order.trader.may_trade:
+        code = _closed(market, order)
+        if code is not None:
+            return code
     lots, price_ticks = placed.quantity_lots, placed.price_ticks
-    if lots is None:
-        if needed < settings.min_notional:
-            return "order.min_notional"
-    else:
-        if price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot < settings.min_notional:
-            return "order.min_notional"
-        if lots > settings.max_quantity:
-            return "order.max_quantity"
+    worth: int | None = needed
+    if lots is not None:
+        worth = None if price_ticks is None else lots * price_ticks * market.quote_units_per_tick_lot
+    if worth is not None and worth < settings.min_notional:
+        return "order.min_notional"
+    if lots is not None and lots > settings.max_quantity:
+        return "order.max_quantity"
+    if market.book.band is not None and _leaves_band(placed, market.book.band):
+        return "order.price_band"
     tif = placed.time_in_force
-    if (tif is GTC or order.is_waiting or (tif is not IOC and tif is not FOK)) and len(
-        order.trader.order_ids
-    ) >= MAX_OPEN_ORDERS:
+    if (tif is GTC or tif not in AT_ONCE or order.is_waiting) and len(order.trader.order_ids) >= MAX_OPEN_ORDERS:
         return "order.too_many_open"
     if placed.post_only and (fills or ending is not NO_MATCH):
         return "order.would_cross"
@@ -68,6 +70,23 @@ def waiting_refusal(market: LiveMarket, order: Order, needed: int, available: in
     if code in (None, FUNDS) and market.triggers.would_trigger(order, market.figures.last_price_ticks):
         return "order.would_trigger"
     return code
+
+
+def _closed(market: LiveMarket, order: Order) -> str | None:
+    """Return why an order may not enter a market that is not open, or of an account that is not active."""
+    placed, is_collecting = order.placed, market.book.is_collecting and market.figures.uncrossing_ticks is None
+    if not order.trader.may_trade:
+        return "account.suspended"
+    rests = placed.type is LIMIT and placed.time_in_force not in AT_ONCE and not placed.post_only
+    return None if is_collecting and (rests or order.is_waiting) else "order.market_closed"
+
+
+def _leaves_band(placed: PlaceOrder, band: Band) -> bool:
+    """Say whether the price of an order is one beyond which its market must not go."""
+    if placed.price_ticks is None:
+        return False
+    lowest, highest = band
+    return placed.price_ticks > highest if placed.side is BUY else placed.price_ticks < lowest
 
 
 def spending(market: LiveMarket, order: Order, fills: list[Fill]) -> int:
