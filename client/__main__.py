@@ -23,8 +23,13 @@ def order_of(arguments: argparse.Namespace) -> Document:
         "quantity": arguments.quantity,
         "quote_quantity": arguments.quote_quantity,
         "price": arguments.price,
+        "stop_price": arguments.stop_price,
+        "trailing_delta": arguments.trailing_delta,
         "time_in_force": arguments.time_in_force,
+        "expire_time": arguments.expire_time,
         "post_only": arguments.post_only or None,
+        "display_quantity": arguments.display_quantity,
+        "self_trade_prevention": arguments.self_trade_prevention,
         "client_order_id": arguments.client_order_id,
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -33,8 +38,16 @@ def order_of(arguments: argparse.Namespace) -> Document:
 COMMANDS: dict[str, tuple[str, Command]] = {
     "place": ("place an order", lambda client, given: client.place(order_of(given))),
     "test": ("check an order without placing it", lambda client, given: client.test(order_of(given))),
+    "amend": (
+        "change the quantity or the price of one order",
+        lambda client, given: client.amend(given.order_id, given.quantity, given.price),
+    ),
     "cancel": ("cancel one order", lambda client, given: client.cancel(given.order_id)),
     "cancel-all": ("cancel all open orders", lambda client, given: client.cancel_all(given.symbol, given.side)),
+    "cancel-all-after": (
+        "arm the dead man's switch, 0 disarms it",
+        lambda client, given: client.cancel_all_after(given.timeout_ms),
+    ),
     "order": ("show one order", lambda client, given: client.order(given.order_id)),
     "orders": (
         "list the newest orders",
@@ -79,7 +92,7 @@ def argument_parser() -> argparse.ArgumentParser:
     added = {name: commands.add_parser(name, help=text, description=text) for name, (text, _) in COMMANDS.items()}
     for name in ("place", "test"):
         add_order_arguments(added[name])
-    for name in ("cancel", "order"):
+    for name in ("amend", "cancel", "order"):
         added[name].add_argument("order_id")
     for name in ("ticker", "book", "trades"):
         added[name].add_argument("symbol")
@@ -87,6 +100,9 @@ def argument_parser() -> argparse.ArgumentParser:
         added[name].add_argument("--symbol")
     for name in ("orders", "fills", "ledger", "trades"):
         added[name].add_argument("--limit", type=int, default=20, help="default: %(default)s")
+    added["amend"].add_argument("--quantity", help="the new total")
+    added["amend"].add_argument("--price")
+    added["cancel-all-after"].add_argument("timeout_ms", type=int)
     added["cancel-all"].add_argument("--side", choices=("buy", "sell"))
     added["orders"].add_argument("--status")
     added["ledger"].add_argument("--asset")
@@ -106,8 +122,15 @@ def add_order_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("price", nargs="?")
     parser.add_argument("--quote-quantity", help="of a market buy, in place of the quantity")
     parser.add_argument("--type", help="default: limit with a price, else market")
+    parser.add_argument("--stop-price", help="of a stop or a take-profit order")
+    parser.add_argument("--trailing-delta", help="of a trailing stop: a distance of prices")
     parser.add_argument("--time-in-force", choices=("gtc", "ioc", "fok", "gtd", "day"))
+    parser.add_argument("--expire-time", help="of time in force gtd, such as 2027-01-01T00:00:00Z")
     parser.add_argument("--post-only", action="store_true")
+    parser.add_argument("--display-quantity", help="of an iceberg: what the book shows of it at a time")
+    parser.add_argument(
+        "--self-trade-prevention", choices=("cancel_newest", "cancel_oldest", "cancel_both", "decrement")
+    )
     parser.add_argument("--client-order-id")
 
 

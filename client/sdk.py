@@ -100,21 +100,34 @@ class Client:
         results: list[Document] = self.call("POST", "/v1/orders/batch", document=document)["results"]
         return results
 
+    def place_pair(self, first: Document, second: Document) -> Document:
+        """Place two orders of which one cancels the other; return `{"orders", "fills"}`."""
+        return self.call("POST", "/v1/orders/oco", document={"orders": [with_id(first), with_id(second)]})
+
     def test(self, order: Document) -> Document:
         """Check an order without placing it."""
         return self.call("POST", "/v1/orders/test", document=order)
 
+    def amend(self, order_id: str, quantity: str | None = None, price: str | None = None) -> Document:
+        """Change an open order's total quantity or its price; return `{"order", "fills", "priority_kept"}`."""
+        changes = {name: value for name, value in (("quantity", quantity), ("price", price)) if value is not None}
+        return self.call("PATCH", order_path(order_id), document=changes)
+
     def cancel(self, order_id: str) -> Document:
         """Cancel one order; return `{"order"}`."""
-        return self.call("DELETE", f"/v1/orders/{quote(order_id, safe='')}")
+        return self.call("DELETE", order_path(order_id))
 
     def cancel_all(self, symbol: str | None = None, side: str | None = None) -> Document:
         """Cancel all open orders, of one market and side where given; return `{"canceled", "order_ids"}`."""
         return self.call("DELETE", "/v1/orders", {"symbol": symbol, "side": side})
 
+    def cancel_all_after(self, timeout_ms: int) -> Document:
+        """Let all open orders be canceled unless this is asked again in time; 0 disarms; return `{"cancel_time"}`."""
+        return self.call("POST", "/v1/orders/cancel-all-after", document={"timeout_ms": timeout_ms})
+
     def order(self, order_id: str) -> Document:
         """Return one order by its id."""
-        return self.call("GET", f"/v1/orders/{quote(order_id, safe='')}")
+        return self.call("GET", order_path(order_id))
 
     def order_by_client_id(self, client_order_id: str, symbol: str | None = None) -> Document:
         """Return one order by the id that its sender gave it."""
@@ -166,13 +179,32 @@ class Client:
 
     def create_api_key(self, account_id: str, scopes: list[str]) -> Document:
         """Create a key of an account; return it with its secret, which is shown this once."""
-        path = f"/v1/admin/accounts/{quote(account_id, safe='')}/api-keys"
-        return self.call("POST", path, document={"scopes": scopes})
+        return self.call("POST", f"{account_path(account_id)}/api-keys", document={"scopes": scopes})
 
     def deposit(self, account_id: str, asset: str, amount: str, reference: str) -> Document:
         """Credit an account; the same `reference` never credits twice."""
-        path = f"/v1/admin/accounts/{quote(account_id, safe='')}/deposits"
-        return self.call("POST", path, document={"asset": asset, "amount": amount, "reference": reference})
+        document = {"asset": asset, "amount": amount, "reference": reference}
+        return self.call("POST", f"{account_path(account_id)}/deposits", document=document)
+
+    def change_account(self, account_id: str, status: str) -> Document:
+        """Let an account do everything (`active`), only cancel (`cancel_only`) or nothing (`suspended`)."""
+        return self.call("PATCH", account_path(account_id), document={"status": status})
+
+    def kill(self, account_id: str) -> Document:
+        """Cancel all open orders of an account and let it only cancel; return `{"canceled", "order_ids", ...}`."""
+        return self.call("POST", f"{account_path(account_id)}/cancel-all")
+
+    def change_market(self, symbol: str, settings: Document) -> Document:
+        """Change settings of a market; return it."""
+        return self.call("PATCH", f"/v1/admin/markets/{quote(symbol, safe='')}", document=settings)
+
+    def halt(self) -> Document:
+        """Halt every market."""
+        return self.call("POST", "/v1/admin/halt")
+
+    def resume(self) -> Document:
+        """Put every market back to what it was before the halt."""
+        return self.call("POST", "/v1/admin/resume")
 
     # How it is asked
 
@@ -242,6 +274,16 @@ class Client:
     def _opened(self, timeout_s: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._base.scheme == "https" else http.client.HTTPConnection
         return kind(self._base.hostname or "", self._base.port, timeout=timeout_s)
+
+
+def order_path(order_id: str) -> str:
+    """Return the path of one order."""
+    return f"/v1/orders/{quote(order_id, safe='')}"
+
+
+def account_path(account_id: str) -> str:
+    """Return the path of one account, for operators."""
+    return f"/v1/admin/accounts/{quote(account_id, safe='')}"
 
 
 def with_id(order: Document) -> Document:

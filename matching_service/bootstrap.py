@@ -21,8 +21,9 @@ from exchange.gateway_client import GatewayClient
 from exchange.gateway_client import Leader as Address
 from exchange.settings import Bootstrap as Settings
 from exchange.settings import Service
-from matching_service import lease, migrations, search_access, seed, tenure
+from matching_service import lease, migrations, replica, search_access, seed, tenure
 from matching_service.database import LOADING, opened, rows
+from matching_service.following import Follower
 from matching_service.lease import Candidate
 from matching_service.submissions import Submission
 
@@ -121,7 +122,10 @@ class Desk:
 async def _submit_as_leader(settings: Settings, commands: list[Command]) -> list[wire.Answer] | None:
     """Win the lease, apply, give it back; None when another has it."""
     candidate = Candidate(settings.cell, lease.new_holder(), "", "", int(DEADLINE_S * 1000))
-    held = await asyncio.to_thread(tenure.begin, _service_settings(settings), candidate)
+    service = _service_settings(settings)
+    with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
+        follower = Follower(await asyncio.to_thread(replica.load, loader, settings.cell))
+    held = await asyncio.to_thread(tenure.begin, service, candidate, follower)
     if held is None:
         return None
     leader = held.leader(None, lambda _: None)

@@ -1,5 +1,6 @@
 """The service's own connections to the writer: direct, each named, none of them ever waiting without a deadline."""
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,3 +69,11 @@ def rows(connection: Connection, statement: str, parameters: tuple[Any, ...] = (
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
+
+
+def wait(connection: Connection, seconds: float) -> None:
+    """Wait until a notification arrives that this connection listens for, and forget it; no longer than `seconds`."""
+    if not connection.notifies:
+        select.select([connection], [], [], seconds)
+    connection.poll()
+    connection.notifies.clear()

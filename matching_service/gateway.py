@@ -24,8 +24,8 @@ class Desk(Protocol):
     def submit(self, session: "Session", request: wire.Submit) -> None:
         """Take commands; every one of them is answered by `session.reply`."""
 
-    def look(self, request: wire.Look) -> wire.Data:
-        """Answer from the committed copy."""
+    def look(self, request: wire.Look) -> wire.Data | wire.Failure:
+        """Answer from the committed copy, or not where this task leads nothing."""
 
 
 class Session(asyncio.Protocol):
@@ -89,6 +89,12 @@ class Session(asyncio.Protocol):
             self.transport.abort()
             self.transport = None
 
+    def hang_up(self) -> None:
+        """Close when everything said so far is sent."""
+        if self.transport is not None:
+            self.transport.close()
+            self.transport = None
+
     def _take(self, request: wire.Request) -> None:
         if isinstance(request, wire.Hello):
             self._open(request)
@@ -140,6 +146,6 @@ class Gateway:
             session.cut_off("the gateway stops")
 
     def drop_sessions(self) -> None:
-        """Close every session: their task leads no longer."""
+        """Close every session when its answers are sent: their task leads no longer."""
         for session in list(self.sessions):
-            session.cut_off("not the leader any more")
+            session.hang_up()

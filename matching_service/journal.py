@@ -22,6 +22,8 @@ from matching_service.tables import TableRows
 
 VERSION = 1
 RULES_VERSION = 1
+KNOWN_RULES = frozenset({1})
+"""The rules that this build can apply: the current ones, and the next once they are written."""
 FENCED = "EX001"
 RESEND_PAUSE_S = 0.05
 GENESIS = bytes(32)
@@ -34,7 +36,8 @@ _COMMIT = (
 )
 _WITH_POSITIONS = ", write_stream_positions(%s, %s::json)"
 _COLUMNS = (
-    "first_sequence, last_sequence, batch_id::text, epoch, version, last_time, commands, events, chain, state_hash"
+    "first_sequence, last_sequence, batch_id::text, epoch, version, rules_version, last_time, commands, events,"
+    " chain, state_hash"
 )
 _LOST_WAIT = "canceling wait for synchronous replication"
 
@@ -85,6 +88,7 @@ class JournalRow(Struct, frozen=True):
     batch_id: str
     epoch: int
     version: int
+    rules_version: int
     last_time: int
     commands_json: str
     events_json: str
@@ -234,10 +238,10 @@ def last_row(connection: Connection, cell: int) -> JournalRow | None:
 
 
 def _row(values: Sequence[Any]) -> JournalRow:
-    first, last, batch_id, epoch, version, last_time, commands_json, events_json, chain, state_hash = values
+    first, last, batch_id, epoch, version, rules, last_time, commands_json, events_json, chain, state_hash = values
     full_hash = None if state_hash is None else bytes(state_hash)
     return JournalRow(
-        first, last, batch_id, epoch, version, last_time, commands_json, events_json, bytes(chain), full_hash
+        first, last, batch_id, epoch, version, rules, last_time, commands_json, events_json, bytes(chain), full_hash
     )
 
 

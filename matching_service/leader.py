@@ -20,6 +20,7 @@ from matching_service import answers
 from matching_service.answers import Tables
 from matching_service.failpoints import NONE, Failpoints
 from matching_service.journal import Batch, Writer
+from matching_service.lease import LeaseTime
 from matching_service.sequencing import Matched, Sequencer
 from matching_service.submissions import Submission, Ticket
 
@@ -36,6 +37,7 @@ class Leader:
         sequencer: Sequencer,
         writer: Writer,
         reader: Connection,
+        lease_time: LeaseTime,
         limits: tuple[int, int],
         committed: Callable[[Batch], None],
         poisoned: Command | None = None,
@@ -45,6 +47,7 @@ class Leader:
         self.engine = engine = sequencer.engine
         self.writer = writer
         self.tables = Tables(answers.prepared(reader), engine.cell, engine.market)
+        self.lease_time = lease_time
         self.batch_commands, self.queue_commands = limits
         self.committed = committed
         self.poisoned = poisoned
@@ -139,7 +142,7 @@ class Leader:
         searched = [
             ticket.command
             for ticket in tickets
-            if (key := answers.key_of(ticket.command)) is not None and not self.engine.remembers(key)
+            if any(not self.engine.remembers(key) for key in answers.keys_of(ticket.command))
         ]
         if not searched:
             return {}
@@ -150,6 +153,8 @@ class Leader:
         batch = matched.batch
         if batch is not None:
             await asyncio.get_running_loop().run_in_executor(self.writing, self._commit, batch)
+        if not self.lease_time.is_ours():
+            await self.lease_time.until_ours()
         self._acknowledge(matched)
         if batch is not None:
             self.committed(batch)

@@ -4,6 +4,8 @@ The lease row is touched by renewals and candidates only, the fence row by batch
 stopped leader that holds the fence's lock cannot keep anyone from winning.
 """
 
+import asyncio
+import os
 import socket
 import time
 import uuid
@@ -14,6 +16,15 @@ from psycopg2.extensions import connection as Connection
 from matching_service.database import rows
 
 TERMINATION_MS = 2000
+CERTAINTY_EVERY_S = 0.005
+CHANNEL = "lease_{}"
+"""Where a leader that gives its lease back says so, by cell: whoever stands by wins at once."""
+STOPPED = "stopped: "
+"""What the holder of the lease of a stopped cell begins with; the reason follows, and the lease ends in 1,000 years."""
+
+
+class LeaseLost(Exception):  # noqa: N818 - an order to step down
+    """The lease could not be renewed before it ended, or another took it."""
 
 
 class Candidate(Struct, frozen=True):
@@ -44,9 +55,65 @@ class Leadership(Struct, frozen=True):
         return self.database_time + (time.monotonic_ns() - self.monotonic_ns) // 1000
 
 
+class Standing(Struct, frozen=True):
+    """Who holds the lease, and how long from now by the database's clock; not at all where it has ended."""
+
+    holder: str
+    endpoint: str
+    remaining_ms: int
+
+    @property
+    def stopped(self) -> str | None:
+        """Return why the cell is stopped, None where it is not."""
+        return self.holder.removeprefix(STOPPED) if self.holder.startswith(STOPPED) else None
+
+
+class LeaseTime:
+    """Until when nobody else can have won the lease, by this machine's monotonic clock.
+
+    What a batch commits is fenced; what is answered beside it is told only while the lease is certainly held, so that
+    a leader that was stopped for a while tells nothing stale when it goes on.
+    """
+
+    def __init__(self, lease_ms: int) -> None:
+        self.lease_s = lease_ms / 1000
+        self.ends_s = float("-inf")
+        self.lost: LeaseLost | None = None
+
+    def renewed(self, begun_s: float) -> None:
+        """Note a renewal that was sent at `begun_s`; in any thread."""
+        self.ends_s = begun_s + self.lease_s
+
+    def lose(self, lost: LeaseLost) -> None:
+        """Let everyone who waits for certainty hear that there will be none."""
+        self.lost = lost
+
+    def is_ours(self) -> bool:
+        """Tell whether the lease is certainly held now."""
+        return self.lost is None and time.monotonic() < self.ends_s
+
+    async def until_ours(self) -> None:
+        """Wait until a renewal has made it certain again; raise `LeaseLost` when none will."""
+        while not self.is_ours():
+            if self.lost is not None:
+                raise self.lost
+            await asyncio.sleep(CERTAINTY_EVERY_S)
+
+
 def new_holder() -> str:
     """Return a name that no other process has."""
-    return f"{socket.gethostname()[:20]}-{uuid.uuid4().hex[:12]}"
+    return f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+
+def standing(connection: Connection, cell: int) -> Standing | None:
+    """Return how the lease stands, None where the cell never had one; lock nothing."""
+    found = rows(
+        connection,
+        "SELECT holder, endpoint, (extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint"
+        " FROM lease WHERE cell = %s",
+        (cell,),
+    )
+    return Standing(*found[0]) if found else None
 
 
 def try_win(connection: Connection, candidate: Candidate) -> bool:
@@ -94,9 +161,29 @@ def renew(connection: Connection, candidate: Candidate) -> bool:
 
 
 def release(connection: Connection, candidate: Candidate) -> None:
-    """Let the next candidate win at once."""
+    """Let the next candidate win at once, and tell whoever listens."""
     rows(
         connection,
-        "UPDATE lease SET expires = clock_timestamp() WHERE cell = %s AND holder = %s",
-        (candidate.cell, candidate.holder),
+        "WITH released AS (UPDATE lease SET expires = clock_timestamp() WHERE cell = %s AND holder = %s RETURNING 1)"
+        " SELECT pg_notify(%s, '') FROM released",
+        (candidate.cell, candidate.holder, CHANNEL.format(candidate.cell)),
     )
+
+
+def stop_cell(connection: Connection, candidate: Candidate, why: str) -> None:
+    """Let nobody lead the cell until somebody has looked and calls `resume_cell`; call it as the lease's holder."""
+    rows(
+        connection,
+        "UPDATE lease SET holder = %s, endpoint = '', expires = clock_timestamp() + interval '1000 years'"
+        " WHERE cell = %s AND holder = %s",
+        (f"{STOPPED}{why}", candidate.cell, candidate.holder),
+    )
+
+
+def resume_cell(connection: Connection, cell: int) -> str | None:
+    """Let a stopped cell be led again; return why it was stopped, None where it was not."""
+    found = standing(connection, cell)
+    if found is None or found.stopped is None:
+        return None
+    rows(connection, "DELETE FROM lease WHERE cell = %s AND holder = %s", (cell, found.holder))
+    return found.stopped

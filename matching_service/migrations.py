@@ -9,6 +9,9 @@ from matching_service.database import rows
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 7_202_611_220
+OLDEST_SCHEMA = 4
+"""The oldest schema that this build can lead on: at most one before the newest, so that builds are deployed first and
+the schema is migrated then. A migration that the code cannot do without makes it the newest."""
 SERVICE_ROLE = "matching_service"
 EDGE_ROLE = "functions"
 
@@ -24,6 +27,14 @@ def schema_version(connection: Connection) -> int:
     if rows(connection, "SELECT to_regclass('schema_migrations')") == [(None,)]:
         return 0
     return int(rows(connection, "SELECT coalesce(max(number), 0) FROM schema_migrations")[0][0])
+
+
+def unfit_schema(version: int) -> str | None:
+    """Say why this build cannot lead on a schema of that number, None where it can."""
+    newest = numbered()[-1][0]
+    if OLDEST_SCHEMA <= version <= newest:
+        return None
+    return f"the schema has number {version}, this build works with {OLDEST_SCHEMA} to {newest}"
 
 
 def migrate(connection: Connection) -> int:

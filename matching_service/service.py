@@ -1,40 +1,40 @@
-"""The service: wait for the lease, lead while it is held, and say what became of every request; then again."""
+"""The service: stand by until the lease is won, lead while it is held, tell what became of every request."""
 
 import asyncio
 import logging
 import socket
-import sys
 import time
-from collections.abc import Callable
+from typing import Any
 
 import psycopg2
 
 from exchange import wire
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import certificates, lease, shards, tenure, waiting_room
+from matching_service import certificates, lease, shards, waiting_room
 from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
+from matching_service.health import Health, Role
 from matching_service.journal import CopyLost, Doubtful, Fenced
 from matching_service.leader import Leader
-from matching_service.lease import Candidate
+from matching_service.lease import Candidate, LeaseLost
+from matching_service.publisher_process import keep_publishing
 from matching_service.sequencing import Poisoned
 from matching_service.shards import Kinesis, Shards
+from matching_service.standby import Standby
 from matching_service.submissions import Submission
-from matching_service.tenure import LeaseLost, Tenure
+from matching_service.tenure import Tenure
 from matching_service.waiting_room import WaitingRoom
 
 RETRY_S = 0.2
 POISON_WINDOW_S = 60.0
-PUBLISHER_PAUSE_S = 1.0
-PUBLISHER_STOP_S = 3.0
 
 logger = logging.getLogger(__name__)
 
 
 class CellStopped(Exception):  # noqa: N818 - the operator's word for it
-    """Two commands could not be applied within a minute: the cell stays down until somebody has looked."""
+    """Going on would do harm: nobody leads the cell any more until somebody has looked."""
 
 
 class Service:
@@ -43,19 +43,18 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.failpoints = Failpoints(settings.failpoint)
+        self.health = Health(settings.cell)
+        self.standby: Standby | None = None
+        self.held: Tenure | None = None
         self.leader: Leader | None = None
         self.display: Display | None = None
-        self.epoch = 0
-        self.now: Callable[[], int] = int
         self.is_stopping = asyncio.Event()
-        self.poisoned: Command | None = None
         self.last_poison_s = float("-inf")
-        self.last_failure = ""
         self.kinesis: Kinesis | None = None
 
     def welcome(self) -> wire.Welcome | None:
         """Greet as the leader, or not at all."""
-        return wire.Welcome(self.settings.cell, self.epoch) if self.leader else None
+        return wire.Welcome(self.settings.cell, self.health.epoch) if self.leader else None
 
     def submit(self, session: Session, request: wire.Submit) -> None:
         """Hand the commands to the leader."""
@@ -67,83 +66,112 @@ class Service:
         else:
             self.leader.submit(submission)
 
-    def look(self, request: wire.Look) -> wire.Data:
-        """Answer from the committed copy."""
-        display = self.display
-        if display is None:
-            return wire.Data(request.id, None)
-        return wire.Data(request.id, display.projections.look(request.what, request.symbol, self.now()))
+    def look(self, request: wire.Look) -> wire.Data | wire.Failure:
+        """Answer from the committed copy, while the lease is certainly held."""
+        held, display = self.held, self.display
+        if held is None or display is None or not held.lease_time.is_ours():
+            return wire.Failure(request.id, "not_leader", "none")
+        return wire.Data(request.id, display.projections.look(request.what, request.symbol, held.leadership.now()))
 
     async def run(self) -> None:
-        """Serve until `stop`; raise `CellStopped` when going on would do harm."""
+        """Serve until `stop`; raise `CellStopped` or `Diverged` when going on would do harm."""
         settings = self.settings
         context, certificate = certificates.server_context()
         gateway = Gateway(self, settings.gateway_secret, context)
         port = await gateway.start(settings.gateway_host, settings.gateway_port)
+        asked = await self.health.start(settings.health_port)
         address = settings.gateway_address or socket.gethostbyname(socket.gethostname())
         candidate = Candidate(settings.cell, lease.new_holder(), f"{address}:{port}", certificate, settings.lease_ms)
-        logger.info("standing by", extra={"cell": candidate.cell, "endpoint": candidate.endpoint})
+        health_port = asked.sockets[0].getsockname()[1]
+        logger.info("started", extra={"endpoint": candidate.endpoint, "health_port": health_port})
         if settings.orders_stream:
             self.kinesis = await asyncio.to_thread(shards.client)
         try:
             while not self.is_stopping.is_set():
                 await self._turn(candidate, gateway)
         finally:
+            asked.close()
             await gateway.stop()
 
     def stop(self) -> None:
         """Answer what waits, give the lease back and end."""
         self.is_stopping.set()
+        if self.standby is not None:
+            self.standby.stop()
 
     async def _turn(self, candidate: Candidate, gateway: Gateway) -> None:
-        """Try to lead once; whatever ends a leadership but a bug leads back to waiting for the lease."""
+        """Stand by, and lead once; whatever ends a leadership but a bug leads back to an empty memory."""
+        self.standby = Standby(self.settings, candidate, self.health, self.failpoints)
+        held = await asyncio.to_thread(self.standby.run)
+        if held is None:
+            return
         try:
-            begun = await asyncio.to_thread(tenure.begin, self.settings, candidate, self.failpoints)
-            if begun is None:
-                await self._pause(candidate.lease_ms / 4000)
-                return
-            await self._lead(begun, gateway)
-        except Poisoned as poison:
-            self._note_poison(poison)
+            await self._hold(held, gateway)
         except (Fenced, Doubtful, CopyLost, LeaseLost, psycopg2.Error) as error:
-            self._note_failure(f"{type(error).__name__}: {error}".strip())
+            logger.warning("not leading", extra={"why": f"{type(error).__name__}: {error}".strip()})
             await self._pause(RETRY_S)
 
-    async def _lead(self, held: Tenure, gateway: Gateway) -> None:
-        """Lead until told to stop, or until something ends the leadership."""
-        candidate = held.candidate
+    async def _hold(self, held: Tenure, gateway: Gateway) -> None:
+        """Lead until the lease is given back or lost; a command that cannot be applied costs only the memory."""
+        self.held = held
+        tasks = [asyncio.create_task(held.keep())]
+        if self.settings.executions_stream:
+            tasks.append(asyncio.create_task(keep_publishing()))
+        try:
+            poisoned = await self._lead(held, tasks, None)
+            while poisoned is not None:
+                poisoned = await self._lead(held, tasks, poisoned)
+        except (CellStopped, psycopg2.IntegrityError) as error:
+            why = str(error).partition("\n")[0]
+            await asyncio.to_thread(held.stop_cell, why)
+            raise CellStopped(why) from error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.to_thread(held.end)
+            self.held = None
+            gateway.drop_sessions()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _lead(self, held: Tenure, beside: list[asyncio.Task[None]], poisoned: Command | None) -> Command | None:
+        """Lead; return a command that could not be applied, when the memory is loaded anew, None when told to stop."""
         display = Display(self.settings, held.engine, held.leadership.now, self.failpoints)
-        leader = held.leader(self.poisoned, display.projections.apply)
-        self.poisoned, self.last_failure = None, ""
-        self.display, self.epoch, self.now = display, held.leadership.epoch, held.leadership.now
-        tasks = [
+        leader = held.leader(poisoned, display.projections.apply)
+        self.display = display
+        own: list[asyncio.Task[Any]] = [
             asyncio.create_task(leader.run()),
-            asyncio.create_task(held.keep()),
-            asyncio.create_task(display.run(candidate.endpoint, candidate.certificate)),
-            asyncio.create_task(self._publish()),
+            asyncio.create_task(display.run(held.candidate.endpoint, held.candidate.certificate)),
             asyncio.create_task(self.is_stopping.wait()),
         ]
         try:
-            room = await self._waiting_room(held, leader)
-            if room is not None:
-                tasks.append(asyncio.create_task(room.run()))
-                await room.level(tasks)
-            self.leader = leader
-            extra = {"cell": candidate.cell, "epoch": self.epoch, "sequence": held.engine.sequence}
-            logger.info("leading", extra=extra)
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if room := await self._waiting_room(held, leader):
+                own.append(asyncio.create_task(room.run()))
+                await room.level([*own, *beside])
+            self._open(held, leader)
+            await asyncio.wait([*own, *beside], return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
-            await asyncio.wait(tasks[:1])
-            for task in tasks:
+            await asyncio.wait(own[:1])
+            for task in (*own, *beside):
                 if task.done():
                     task.result()
+        except Poisoned as poison:
+            self._count(poison)
+            await asyncio.to_thread(held.reload)
+            return poison.command
         finally:
             self.leader = self.display = None
-            gateway.drop_sessions()
-            for task in tasks:
+            self.health.becomes(Role.LOADING, "this task leads no longer")
+            for task in own:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(held.end)
+            await asyncio.gather(*own, return_exceptions=True)
+        return None
+
+    def _open(self, held: Tenure, leader: Leader) -> None:
+        """Let the requests in."""
+        self.leader = leader
+        self.health.leads(held.leadership.epoch, lambda: held.engine.sequence)
+        told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}
+        logger.info("leading", extra=told)
 
     async def _waiting_room(self, held: Tenure, leader: Leader) -> WaitingRoom | None:
         """Return what empties the stream of orders into `leader`, None where there is no such stream."""
@@ -154,36 +182,14 @@ class Service:
         read = Shards(self.kinesis, settings.orders_stream, left)
         return WaitingRoom(read, leader, settings.cell, settings.gateway_secret, held.leadership.now)
 
-    async def _publish(self) -> None:
-        """Keep a publisher running beside the leadership."""
-        if not self.settings.executions_stream:
-            await asyncio.Event().wait()
-        while True:
-            process = await asyncio.create_subprocess_exec(sys.executable, "-m", "matching_service", "publish")
-            try:
-                code = await process.wait()
-                logger.warning("the publisher ended and is started again", extra={"code": code})
-            finally:
-                if process.returncode is None:
-                    process.terminate()
-                    await asyncio.wait_for(process.wait(), PUBLISHER_STOP_S)
-            await asyncio.sleep(PUBLISHER_PAUSE_S)
-
     async def _pause(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self.is_stopping.wait(), seconds)
         except TimeoutError:
             return
 
-    def _note_failure(self, why: str) -> None:
-        """Log why this task does not lead, once while the reason stays the same."""
-        if why != self.last_failure:
-            logger.warning("not leading", extra={"why": why})
-        self.last_failure = why
-
-    def _note_poison(self, poison: Poisoned) -> None:
+    def _count(self, poison: Poisoned) -> None:
         now = time.monotonic()
         if now - self.last_poison_s < POISON_WINDOW_S:
             raise CellStopped(f"a second command could not be applied within a minute: {poison}") from poison
         self.last_poison_s = now
-        self.poisoned = poison.command

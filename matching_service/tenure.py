@@ -1,4 +1,4 @@
-"""One leadership of a cell: won, loaded, kept by renewals and given back; it listens to no socket."""
+"""One leadership of a cell: won, brought up to the last commit, kept by renewals and given back; it has no socket."""
 
 import asyncio
 import logging
@@ -12,103 +12,106 @@ from psycopg2.extensions import connection as Connection
 
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import lease, replica
+from matching_service import journal, lease, replica
 from matching_service.database import LOADING, connect, opened, rows
+from matching_service.engine import Engine
 from matching_service.failpoints import NONE, Failpoints
+from matching_service.following import Diverged, Follower
 from matching_service.journal import Batch, Writer
 from matching_service.leader import Leader
-from matching_service.lease import Candidate, Leadership
-from matching_service.replica import Loaded
+from matching_service.lease import Candidate, LeaseLost, LeaseTime
 from matching_service.sequencing import Sequencer
 
 PARTITIONS_AHEAD = 16_000_000
 IN_DOUBT_S = 10.0
+TAIL_ROWS = 500
 
 logger = logging.getLogger(__name__)
 
 
-class LeaseLost(Exception):  # noqa: N818 - an order to step down
-    """The lease could not be renewed before it ended, or another took it."""
-
-
 class Tenure:
-    """A lease won: the connections, the engine as of the last commit, and the leader that serves it."""
+    """A lease won: its connections, the memory as of the last commit, and the leader that serves it."""
 
     def __init__(
         self,
         settings: Settings,
         candidate: Candidate,
         keeper: Connection,
-        leadership: Leadership,
+        follower: Follower,
         failpoints: Failpoints = NONE,
     ) -> None:
         self.settings = settings
         self.candidate = candidate
         self.keeper = keeper
-        self.leadership = leadership
         self.failpoints = failpoints
         self.room_until = 0
+        self.lease_time = LeaseTime(candidate.lease_ms)
         with ExitStack() as opening:
+            self.leadership = failpoints.around("take_over", lease.take_over)(keeper, candidate)
+            self.follower = caught_up(keeper, follower, self.leadership.last_sequence, candidate.cell)
             self.writer = Writer(self._connect, IN_DOUBT_S, failpoints)
             opening.callback(self.writer.close)
             self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
             opening.callback(self.reader.close)
-            self.loaded = self._loaded()
+            self.prolong()
             opening.pop_all()
-        self.engine = self.loaded.engine
         self.renewing = ThreadPoolExecutor(1, "renew")
 
-    def _loaded(self) -> Loaded:
-        """Return the state as the fence says it must be, and see to it that there is room for what follows."""
-        settings, last_sequence = self.settings, self.leadership.last_sequence
-        with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
-            self.room_until = _make_room(loader, last_sequence)
-            loaded = replica.load(loader, self.candidate.cell)
-        assert loaded.engine.sequence == last_sequence, (loaded.engine.sequence, last_sequence)
-        return loaded
+    @property
+    def engine(self) -> Engine:
+        """The engine that the leader of this tenure works with."""
+        return self.follower.engine
 
     def leader(self, poisoned: Command | None, committed: Callable[[Batch], None]) -> Leader:
-        """Return the leader of this tenure; call it within the event loop."""
+        """Return a leader of this tenure; call it within the event loop."""
         limits = (self.settings.batch_commands, self.settings.queue_commands)
-        sequencer = Sequencer(self.loaded, self.leadership, self.failpoints)
-        return Leader(sequencer, self.writer, self.reader, limits, committed, poisoned, self.failpoints)
+        sequencer = Sequencer(self.follower.loaded(), self.leadership, self.failpoints)
+        connections = (self.writer, self.reader)
+        return Leader(sequencer, *connections, self.lease_time, limits, committed, poisoned, self.failpoints)
+
+    def reload(self) -> None:
+        """Drop the memory and load the tables again, the lease being kept meanwhile. Blocks."""
+        settings = self.settings
+        with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
+            self.follower = Follower(replica.load(loader, self.candidate.cell))
 
     async def keep(self) -> None:
         """Renew the lease until it is lost; raise `LeaseLost` then."""
         loop = asyncio.get_running_loop()
-        pause_s = self.candidate.lease_ms / 3000
-        ends = time.monotonic() + self.candidate.lease_ms / 1000
-        while True:
-            await asyncio.sleep(pause_s)
-            begun = time.monotonic()
-            try:
-                is_ours = await loop.run_in_executor(self.renewing, self._renew)
-            except psycopg2.Error as error:
-                if time.monotonic() > ends:
-                    raise LeaseLost(str(error)) from error
-                logger.warning("the lease could not be renewed yet", extra={"why": str(error)})
-                await loop.run_in_executor(self.renewing, self._reconnect_keeper)
-                continue
-            if not is_ours:
-                raise LeaseLost("another task holds the lease")
-            ends = begun + self.candidate.lease_ms / 1000
+        try:
+            while True:
+                await asyncio.sleep(self.candidate.lease_ms / 3000)
+                try:
+                    await loop.run_in_executor(self.renewing, self.prolong)
+                except psycopg2.Error as error:
+                    if not self.lease_time.is_ours():
+                        raise LeaseLost(str(error)) from error
+                    logger.warning("the lease could not be renewed yet", extra={"why": str(error)})
+                    await loop.run_in_executor(self.renewing, self._reconnect_keeper)
+        except LeaseLost as lost:
+            self.lease_time.lose(lost)
+            raise
+
+    def prolong(self) -> None:
+        """Renew the lease once; raise `LeaseLost` when another has it. Blocks."""
+        begun = time.monotonic()
+        if not lease.renew(self.keeper, self.candidate):
+            raise LeaseLost("another task holds the lease")
+        self.lease_time.renewed(begun)
+        if self.follower.sequence > self.room_until - PARTITIONS_AHEAD:
+            self.room_until = make_room(self.keeper, self.follower.sequence)
+
+    def stop_cell(self, why: str) -> None:
+        """Let nobody lead the cell from now on. Blocks."""
+        logger.critical("the cell is stopped", extra={"cell": self.candidate.cell, "why": why})
+        lease.stop_cell(self.keeper, self.candidate, why)
 
     def end(self) -> None:
-        """Close every connection, and let the next candidate win at once where that can still be said."""
+        """Write nothing more, and let the next candidate win at once where that can still be said."""
         self.renewing.shutdown(wait=True)
         self.writer.close()
         self.reader.close()
-        try:
-            lease.release(self.keeper, self.candidate)
-        except psycopg2.Error as error:
-            logger.warning("the lease could not be released", extra={"why": str(error)})
-        self.keeper.close()
-
-    def _renew(self) -> bool:
-        """Renew the lease, and make room for further sequences long before they are reached."""
-        if self.engine.sequence > self.room_until - PARTITIONS_AHEAD:
-            self.room_until = _make_room(self.keeper, self.engine.sequence)
-        return lease.renew(self.keeper, self.candidate)
+        give_back(self.keeper, self.candidate)
 
     def _connect(self) -> Connection:
         name = f"{self.candidate.application_name}/{self.leadership.epoch}"
@@ -124,21 +127,46 @@ class Tenure:
             logger.info("the database cannot be reached yet")
 
 
-def _make_room(connection: Connection, sequence: int) -> int:
-    """Have partitions made beyond `sequence`, and return how far they reach at least."""
+def make_room(connection: Connection, sequence: int) -> int:
+    """Have partitions made long before they are reached, and return how far they reach at least."""
     rows(connection, "SELECT ensure_partitions(%s)", (sequence + PARTITIONS_AHEAD,))
     return sequence + 2 * PARTITIONS_AHEAD
 
 
-def begin(settings: Settings, candidate: Candidate, failpoints: Failpoints = NONE) -> Tenure | None:
-    """Try to win the lease once, and load the cell then; None while another holds it. Blocks."""
+def begin(settings: Settings, candidate: Candidate, follower: Follower, failpoints: Failpoints = NONE) -> Tenure | None:
+    """Try to win the lease once, and take over then with what `follower` has; None while another holds it. Blocks."""
     keeper = connect(settings.database_url, settings.database_password, "keeper")
     try:
         if not lease.try_win(keeper, candidate):
             keeper.close()
             return None
-        leadership = failpoints.around("take_over", lease.take_over)(keeper, candidate)
-        return Tenure(settings, candidate, keeper, leadership, failpoints)
     except BaseException:
         keeper.close()
         raise
+    try:
+        return Tenure(settings, candidate, keeper, follower, failpoints)
+    except BaseException:
+        give_back(keeper, candidate)
+        raise
+
+
+def give_back(keeper: Connection, candidate: Candidate) -> None:
+    """Let another candidate win at once, where that can still be said."""
+    try:
+        lease.release(keeper, candidate)
+    except psycopg2.Error as error:
+        logger.warning("the lease could not be released", extra={"why": str(error)})
+    keeper.close()
+
+
+def caught_up(connection: Connection, follower: Follower, last_sequence: int, cell: int) -> Follower:
+    """Apply the tail of the journal, which nobody adds to any more; raise `Diverged` where it ends otherwise."""
+    while follower.sequence < last_sequence:
+        tail = journal.rows_after(connection, cell, follower.sequence, TAIL_ROWS)
+        if not tail:
+            break
+        for row in tail:
+            follower.follow(row)
+    if follower.sequence != last_sequence:
+        raise Diverged(f"the fence stands at {last_sequence}, this memory at {follower.sequence}")
+    return follower

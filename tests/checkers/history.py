@@ -6,6 +6,7 @@ calls that had returned have shown. That there is none means that no order of th
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,6 +78,7 @@ class Verdict:
 def history_problems(truth: Truth, calls: Sequence[Call]) -> Iterator[str]:
     """Tell what no serial order in real time explains, and what was told that the journal does not say."""
     yield from _twice(truth)
+    yield from _new_twice(calls)
     verdicts = [_verdict(truth, call) for call in calls]
     for call, verdict in zip(calls, verdicts, strict=True):
         yield from (f"I7: {call}: {problem}" for problem in verdict.problems)
@@ -89,6 +91,18 @@ def _twice(truth: Truth) -> Iterator[str]:
         for identifier, sequences in found.items():
             if len(sequences) > 1:
                 yield f"I2: {kind} {identifier} was executed at {sequences}"
+
+
+def _new_twice(calls: Iterable[Call]) -> Iterator[str]:
+    """Of all copies of an order one may be answered as new; the others are told that they are copies."""
+    new = Counter(
+        call.order_id
+        for call in calls
+        if call.kind is Kind.PLACE and call.status == 201 and not call.document.get("replayed")
+    )
+    yield from (
+        f"I2: order {order_id} was answered as new {times} times" for order_id, times in new.items() if times > 1
+    )
 
 
 def _effects_of_the_refused(truth: Truth, calls: Iterable[Call]) -> Iterator[str]:

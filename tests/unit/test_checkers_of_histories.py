@@ -183,6 +183,10 @@ PLANTED: dict[str, tuple[list[Call], str]] = {
         changed(12, order_id="free"),
         "I7: place free (409): told of an order that the journal does not hold",
     ),
+    "two copies are both answered as new": (
+        [*CLEAN, placed("last", 14, 140, 150)],
+        "I2: order last was answered as new 2 times",
+    ),
     "an answer tells another sequence than its own": (
         redone(0, lambda answer: answer | {"order": order("ask", 9)}),
         "I7: place ask (201): told of sequence 9, but it happened at 8",

@@ -43,6 +43,9 @@ def exchange(*answers: Answer) -> Iterator[tuple[str, list[Seen]]]:
         def do_DELETE(self) -> None:
             self.do_GET()
 
+        def do_PATCH(self) -> None:
+            self.do_GET()
+
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -144,3 +147,35 @@ def test_anonymous_client_signs_nothing() -> None:
         client.ticker("BTC-USD")
 
     assert not [name for name in seen[0][2] if name.lower().startswith("x-api")]
+
+
+def test_every_call_that_changes_something_is_sent_as_the_contract_says() -> None:
+    with exchange(json_answer(200, {})) as (address, seen), Client(address, Key("k", "s")) as client:
+        client.amend("1-abc", price="2")
+        client.amend("1-abc", "3", "4")
+        client.cancel_all_after(5000)
+        client.change_account("acc_1", "suspended")
+        client.kill("acc_1")
+        client.change_market("BTC-USD", {"status": "auction"})
+        client.halt()
+        client.resume()
+
+    assert [(method, path, body) for method, path, _, body in seen] == [
+        ("PATCH", "/v1/orders/1-abc", b'{"price":"2"}'),
+        ("PATCH", "/v1/orders/1-abc", b'{"quantity":"3","price":"4"}'),
+        ("POST", "/v1/orders/cancel-all-after", b'{"timeout_ms":5000}'),
+        ("PATCH", "/v1/admin/accounts/acc_1", b'{"status":"suspended"}'),
+        ("POST", "/v1/admin/accounts/acc_1/cancel-all", b""),
+        ("PATCH", "/v1/admin/markets/BTC-USD", b'{"status":"auction"}'),
+        ("POST", "/v1/admin/halt", b""),
+        ("POST", "/v1/admin/resume", b""),
+    ]
+
+
+def test_both_orders_of_a_pair_are_given_ids_of_their_own() -> None:
+    with exchange(json_answer(201, {"orders": [], "fills": []})) as (address, seen), Client(address) as client:
+        client.place_pair({"type": "limit"}, {"type": "stop"})
+
+    first, second = json.loads(seen[0][3])["orders"]
+    assert seen[0][:2] == ("POST", "/v1/orders/oco")
+    assert len({first["client_order_id"], second["client_order_id"]}) == 2

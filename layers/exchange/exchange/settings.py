@@ -51,7 +51,10 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the matching service needs. `gateway_host` is where it listens, `gateway_address` what it publishes."""
+    """What the matching service needs. `gateway_host` is where it listens, `gateway_address` what it publishes.
+
+    `health_port` is on the loopback; 0, like a `gateway_port` of 0, is any free one.
+    """
 
     database_url: str
     redis_url: str
@@ -67,12 +70,20 @@ class Service:
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 7000
     gateway_address: str = ""
+    health_port: int = 0
     lease_ms: int = 1000
     batch_commands: int = 500
     queue_commands: int = 20000
     failpoint: str = ""
     service_name: str = "matching_service"
     log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What the check of a task's health needs."""
+
+    health_port: int
 
 
 @dataclass(frozen=True, slots=True)
