@@ -117,6 +117,7 @@ def service_variables(addresses: Addresses, secrets: Secrets, port: int, setting
         "SEARCH_URL": addresses.search_url,
         "ARCHIVE_BUCKET": local_name("ArchiveBucket"),
         "EXECUTIONS_STREAM": local_name("ExecutionsStream"),
+        "ORDERS_STREAM": local_name("OrdersStream"),
         "GATEWAY_SECRET": secrets.gateway_secret,
         "KEY_ENCRYPTION_KEY": secrets.key_encryption_key,
         "GATEWAY_HOST": settings.gateway_host,

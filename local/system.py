@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from local import emulated, keeper, parts, postgres, probes, replication, roles, template
+from local import databases, emulated, parts, postgres, probes, roles, template
 from local.children import die_with_parent, own_group
 from local.edge import listening_socket
 from local.parts import Addresses
-from local.replication import Node
 from local.settings import Settings, inherited
 from local.state import Secrets, State
 from local.supervisor import CannotGoOn, Supervisor
@@ -133,20 +132,15 @@ class System:
         if self._settings.replicated:
             await self._replicated(port)
             return
-        had_two = (self._state.folder / "database.json").exists()
-        data = roles.without_copy(self._state.folder)
-        server = await postgres.prepare(data, self._secrets, self._environment)
-        await self.supervisor.start(postgres.part(server, port, url, addresses.owner_password, self._environment))
-        if had_two:
-            await asyncio.to_thread(replication.stand_alone, Node(server, port, addresses.owner_password))
+        await databases.alone(self._state, self._secrets, self.supervisor, self._environment, port)
 
     async def _replicated(self, port: int) -> None:
         """Start a primary and its standby behind one address, and keep them."""
         listener = self._database_listener = listening_socket("127.0.0.1", port)
         ports = [probes.free_port(self._taken) for _ in roles.NODES]
         of_all = (self._state, self._secrets, self.supervisor, self._environment)
-        keeping = await keeper.replicated(*of_all, listener, ports, self._say)
-        self._in_background(keeping.keep())
+        keeper = await databases.replicated(*of_all, listener, ports, self._say)
+        self._in_background(keeper.keep())
 
     async def _make_emulated(self, addresses: Addresses) -> bool:
         wiring = self._wiring

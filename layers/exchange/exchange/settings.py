@@ -19,7 +19,10 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What an API function needs beside the stores; limits are per second and key (`public`: per address)."""
+    """What an API function needs beside the stores; limits are per second and key (`public`: per address).
+
+    Where there is an `orders_stream`, an order goes there when the engine is silent for `engine_silence_ms`.
+    """
 
     database_url: str
     redis_url: str
@@ -35,8 +38,24 @@ class Edge:
     reads_per_second: int = 2000
     public_per_second: int = 500
     engine_timeout_ms: int = 5000
+    orders_stream: str = ""
+    engine_silence_ms: int = 300
     service_name: str = "edge"
     log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAccess:
+    """Where AWS is and who asks, as Lambda sets it: keys, or where keys are to be had; URLs stand for an emulator."""
+
+    aws_region: str = ""
+    aws_access_key_id: str = ""
+    aws_secret_access_key: str = ""
+    aws_session_token: str = ""
+    aws_container_credentials_full_uri: str = ""
+    aws_container_authorization_token: str = ""
+    aws_endpoint_url: str = ""
+    aws_endpoint_url_kinesis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
