@@ -121,12 +121,11 @@ class Commands:
 
     def market(self) -> ChangeMarket:
         """Another status of a market, or other settings."""
-        chance, given = self.chance, {}
+        chance = self.chance
         if chance.random() < 0.6:
-            given["status"] = chance.choices(list(MarketStatus), (8, 1, 1, 4))[0]
-        else:
-            given = chance.choice(_SETTINGS)
-        return ChangeMarket(f"x-{self.number}", chance.choice(SYMBOLS), **given)
+            status = chance.choices(list(MarketStatus), (8, 1, 1, 4))[0]
+            return ChangeMarket(f"x-{self.number}", chance.choice(SYMBOLS), status)
+        return ChangeMarket(f"x-{self.number}", chance.choice(SYMBOLS), **chance.choice(_SETTINGS))
 
     def exchange(self) -> Command:
         """The exchange halted, or, more often, resumed."""
