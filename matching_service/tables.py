@@ -143,7 +143,7 @@ def _scaled(number: int | None, step: int, exponent: str) -> str:
 
 
 def _progress(order: Order, scale: Scale) -> str:
-    """Return what was filled and what remains; a fee is in the asset received, a rebate one below zero in the other."""
+    """Return what was filled and what remains; a fee is charged in the asset received, a rebate paid in the other."""
     lot, quantity, base, quote = scale.lot_step, scale.quantity, scale.base_units, scale.quote_units
     remaining = "" if order.placed.quantity_lots is None else f"{order.remaining_lots * lot}{quantity}"
     fee, rebate = order.fee, -order.rebate

@@ -94,6 +94,7 @@ class Service:
     batch_commands: int = 500
     queue_commands: int = 20000
     failpoint: str = ""
+    ecs_agent_uri: str = ""
     service_name: str = "matching_service"
     log_level: str = "INFO"
 
