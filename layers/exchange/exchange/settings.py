@@ -94,6 +94,7 @@ class Service:
     batch_commands: int = 500
     queue_commands: int = 20000
     failpoint: str = ""
+    ecs_agent_uri: str = ""
     service_name: str = "matching_service"
     log_level: str = "INFO"
 
@@ -145,6 +146,11 @@ def load(kind: type[Settings], environment: Mapping[str, str] | None = None) -> 
         elif field.default is MISSING:
             raise ValueError(f"the environment variable {name} is not set")
     return kind(**values)
+
+
+def trace_context() -> str:
+    """Return the X-Ray trace of the invocation under way, as Lambda tells it anew for each, "" outside of Lambda."""
+    return os.environ.get("_X_AMZN_TRACE_ID", "")
 
 
 def _value(name: str, text: str, kind: Any) -> Any:
