@@ -1,4 +1,4 @@
-"""The rules of auctions, bands, tiers and account states once more, as plainly as they can be; it shares no code."""
+"""The rules of auctions, bands and account states once more, as plainly as they can be; it shares no code."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from exchange.commands import (
 )
 from exchange.markets import Market
 from exchange.orders import PlaceOrder
-from tests.naive import Naive, NaiveOrder, Row
+from tests.naive import NaiveOrder, Row
+from tests.naive_tiers import DAY, NaiveTiers, rounded_up
 
-DAY = 24 * 60 * 60 * 1_000_000
 NOTHING = (None, 0, 0)
 LATER = ("order.too_many_open", "order.would_cross", "order.insufficient_funds", None)
 """What is looked at after the band."""
@@ -43,20 +43,16 @@ def naive_price(
 
 
 @dataclass
-class NaiveExchange(Naive):
+class NaiveExchange(NaiveTiers):
     """A market with bands, auctions and tiers, and accounts with states; `created` are the accounts in order."""
 
-    time: int = 0
     created: tuple[str, ...] = ()
     states: dict[str, str] = field(default_factory=dict)
     deadlines: dict[str, int] = field(default_factory=dict)
-    last_price: int | None = None
     auction_price: int | None = None
     band_around: int | None = None
     ends: int | None = None
     indicated: tuple[int | None, int, int] = NOTHING
-    volumes: dict[tuple[str, int], int] = field(default_factory=dict)
-    fee_day: int | None = None
     stopped_by_band: bool = False
     is_walking: bool = False
 
@@ -303,50 +299,6 @@ class NaiveExchange(Naive):
             self.deadlines[command.account_id] = self.time + command.timeout_ms * 1000
         return [("DeadManSet", command.account_id, self.deadlines.get(command.account_id))]
 
-    # --- fees
-
-    def rates(self, account: str) -> tuple[int, int]:
-        """Of maker and taker, by the volume of the 30 days before the one whose tiers hold."""
-        day = self.fee_day or 0
-        volume = sum(quote for (who, on), quote in self.volumes.items() if who == account and day - 30 <= on < day)
-        found = (self.market.maker_fee_rate, self.market.taker_fee_rate)
-        for tier in self.market.fee_tiers:
-            if volume >= tier.volume:
-                found = (tier.maker_fee_rate, tier.taker_fee_rate)
-        return found
-
-    def charges(self, maker: NaiveOrder, taker: NaiveOrder, base: int, quote: int) -> list[tuple[str, int]]:
-        market = self.market
-        of_maker, of_taker = (market.quote, quote), (market.base, base)
-        if taker.placed.side == "sell":
-            of_maker, of_taker = of_taker, of_maker
-        maker_rate, _ = self.rates(maker.placed.account_id)
-        _, taker_rate = self.rates(taker.placed.account_id)
-        taker_fee = rounded_up(of_taker[1], taker_rate)
-        self.last_price = maker.placed.price_ticks
-        self.count(maker.placed.account_id, quote)
-        self.count(taker.placed.account_id, quote)
-        if maker_rate >= 0:
-            return [(of_maker[0], rounded_up(of_maker[1], maker_rate)), (of_taker[0], taker_fee)]
-        rebate = min(of_taker[1] * -maker_rate // 10**9, taker_fee)
-        return [(of_taker[0], -rebate), (of_taker[0], taker_fee)]
-
-    def count(self, account: str, quote: int) -> None:
-        if self.market.fee_tiers:
-            day = self.time // DAY
-            self.volumes[account, day] = self.volumes.get((account, day), 0) + quote
-            self.fee_day = day if self.fee_day is None else self.fee_day
-
-    def with_volume(self) -> list[str]:
-        return sorted({account for account, _ in self.volumes})
-
-    def tiers_changed(self, before: dict[str, tuple[int, int]]) -> list[Row]:
-        return [
-            ("TierChanged", account, self.market.symbol, *self.rates(account))
-            for account, rates in before.items()
-            if self.rates(account) != rates
-        ]
-
     # --- time
 
     def advance(self, _command: AdvanceTime) -> list[Row]:
@@ -368,19 +320,6 @@ class NaiveExchange(Naive):
             elif when <= self.time:
                 rows += [*self.uncross(), self.with_status("open")]
         return rows
-
-    def begin_day(self) -> list[Row]:
-        before = {account: self.rates(account) for account in self.with_volume()}
-        self.fee_day = self.time // DAY
-        rows = self.tiers_changed(before)
-        self.volumes = {key: quote for key, quote in self.volumes.items() if key[1] >= self.fee_day - 30}
-        self.fee_day = self.fee_day if self.volumes else None
-        return rows
-
-
-def rounded_up(amount: int, rate: int) -> int:
-    whole, part = divmod(amount * rate, 10**9)
-    return whole + 1 if part else whole
 
 
 def changed(market: Market, **values: Any) -> Market:

@@ -24,7 +24,8 @@ from exchange.markets import FeeTier, MarketStatus, ReferencePolicy
 from exchange.orders import OrderType, PlaceOrder, Side, TimeInForce
 from matching_service.engine import Engine
 from tests.engines import SYMBOL, TIME, Desk, market, rows
-from tests.naive_auctions import DAY, NaiveExchange
+from tests.naive_auctions import NaiveExchange
+from tests.naive_tiers import DAY
 
 ACCOUNTS = ("alice", "bob", "carol")
 COMMANDS_A_RUN = 300
