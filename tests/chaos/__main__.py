@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg2
+from botocore.exceptions import BotoCoreError
+
+import exchange.errors
 from client import credentials
 from local.probes import free_port
 from tests.chaos.checks import copy_problems, problems
@@ -81,8 +85,10 @@ def _result(name: str, row: Row, seed: str, times: int, folder: Path) -> Result:
             field.problems.append(str(error).splitlines()[0])
         try:
             found = problems(field.system, field.all_calls()) + copy_problems(field.system)
-        except OSError as error:
-            found = [f"I15: the system could not be asked: {error}"]
+        except (OSError, psycopg2.Error, BotoCoreError, exchange.errors.Unavailable) as error:
+            found = [f"I15: the system could not be asked: {error!r}"]
+        if field.problems or found:
+            (folder / "output.txt").write_text("\n".join(field.system.output.lines))
         return result_of(name, field, found)
 
 
