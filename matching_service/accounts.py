@@ -7,6 +7,9 @@ from exchange.markets import FeeTier
 
 FEES = "fees"
 """The account that earns the fees; one like any other, there from the beginning."""
+ACTIVE, CANCEL_ONLY, SUSPENDED = "active", "cancel_only", "suspended"
+STATUSES = (ACTIVE, CANCEL_ONLY, SUSPENDED)
+"""What an account may do: everything, cancel only, nothing."""
 EXTERNAL = "external"
 """The other side of every transfer: no account that anybody could name, and the only balance below zero."""
 
@@ -53,7 +56,8 @@ class FeeVolume:
 class Trader:
     """An account in one market: its two balances there, the ids of its open orders, and what decides on its fees.
 
-    `volumes` are by day, oldest first; without a `tier` the market's rates are its own.
+    `volumes` are by day, oldest first; without a `tier` the market's rates are its own. What it
+    may do is by the status of its account.
     """
 
     account_id: str
@@ -62,6 +66,12 @@ class Trader:
     order_ids: set[str] = field(default_factory=set)
     volumes: list[FeeVolume] = field(default_factory=list)
     tier: FeeTier | None = None
+    may_trade: bool = True
+    may_cancel: bool = True
+
+    def follow(self, status: str) -> None:
+        """Let it do what the status of its account allows."""
+        self.may_trade, self.may_cancel = status == ACTIVE, status != SUSPENDED
 
 
 class Accounts:
@@ -70,7 +80,7 @@ class Accounts:
     __slots__ = ("_balances", "by_id")
 
     def __init__(self) -> None:
-        self.by_id = {FEES: Account(FEES, FEES, "active", 0)}
+        self.by_id = {FEES: Account(FEES, FEES, ACTIVE, 0)}
         self._balances: dict[str, dict[str, Balance]] = {}
 
     def balance(self, account_id: str, asset: str) -> Balance:

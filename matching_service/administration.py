@@ -23,12 +23,19 @@ from exchange.events import (
     Transferred,
 )
 from exchange.markets import Asset, Market, MarketStatus, step_problem
+from matching_service import auctions, fees
 from matching_service.accounts import EXTERNAL, Account
 from matching_service.endings import refused
-from matching_service.settlement import RATE_ONE
+from matching_service.fees import RATE_ONE
 from matching_service.state import NOT_FOUND, ApiKey, Copy, ListedAsset, Refusal, State, TransferEntry, transfer_id
 
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
+MAX_AUCTION_MS = 86_400_000
+SETTINGS = (
+    "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate", "price_band", "reference",
+    "volatility_auction_ms", "fee_tiers",
+)  # fmt: skip
+"""What of a market can be changed, beside its status."""
 
 
 def examine_transfer(state: State, command: Transfer) -> Copy | Refusal | None:
@@ -177,11 +184,12 @@ def create_market(state: State, command: CreateMarket) -> list[Event]:
     """Open a market with an empty book."""
     settings = command.market
     assert settings.cell == state.cell
-    assert settings.price_band is None
-    assert settings.status is not MarketStatus.AUCTION
+    assert settings.status_before_halt is None
     live = state.list_market(settings, state.sequence)
     state.changed_markets[live] = None
-    return [MarketCreated(settings)]
+    if settings.status is not MarketStatus.AUCTION:
+        return [MarketCreated(settings)]
+    return [MarketCreated(settings), auctions.start(state, live, None)]
 
 
 def examine_changed_market(state: State, command: ChangeMarket) -> Copy | Refusal | None:
@@ -196,17 +204,22 @@ def examine_changed_market(state: State, command: ChangeMarket) -> Copy | Refusa
 def change_market(state: State, command: ChangeMarket) -> list[Event]:
     """Change settings of a market; orders that rest stay as they are."""
     state.remember(command.request_id)
-    assert command.status is not MarketStatus.AUCTION
     live = state.markets[command.symbol]
-    live.settings = _changed(live.settings, command)
+    before = live.settings
+    live.settings = _changed(before, command)
     state.changed_markets[live] = None
     state.unsettled[live] = None
-    return [MarketChanged(live.settings)]
+    tiers = [] if command.fee_tiers is None else fees.find_tiers(live, before)
+    first = [] if command.status is None else auctions.change_status(state, live, command.status)
+    return [*first, MarketChanged(live.settings), *tiers]
 
 
 def _changed(settings: Market, command: ChangeMarket) -> Market:
-    names = ("status", "min_notional", "max_quantity", "maker_fee_rate", "taker_fee_rate")
+    """Return the settings as asked, but for the status: to change that is more than a setting."""
+    names = SETTINGS if not command.clears_price_band else tuple(name for name in SETTINGS if name != "price_band")
     given = {name: getattr(command, name) for name in names if getattr(command, name) is not None}
+    if command.clears_price_band:
+        given["price_band"] = None
     return structs.replace(settings, **given)
 
 
@@ -215,9 +228,24 @@ def _examine_bounds(market: Market) -> Refusal | None:
         return _invalid("max_quantity", "must be above zero and below 10^18 units of the base asset")
     if not 0 <= market.min_notional < UNITS_BOUND:
         return _invalid("min_notional", "must be below 10^18 units of the quote asset")
-    for field, rate in (("maker_fee_rate", market.maker_fee_rate), ("taker_fee_rate", market.taker_fee_rate)):
-        if not 0 <= rate < RATE_ONE:
-            return _invalid(field, "must be at least 0 and below 1")
+    if market.price_band is not None and not 0 < market.price_band < RATE_ONE:
+        return _invalid("price_band", "must be above 0 and below 1")
+    if not 0 < market.volatility_auction_ms <= MAX_AUCTION_MS:
+        return _invalid("volatility_auction_ms", "must be above 0 and at most a day")
+    return _examine_rates(market)
+
+
+def _examine_rates(market: Market) -> Refusal | None:
+    lines = [("maker_fee_rate", "taker_fee_rate", market.maker_fee_rate, market.taker_fee_rate)]
+    lines += [("fee_tiers", "fee_tiers", tier.maker_fee_rate, tier.taker_fee_rate) for tier in market.fee_tiers]
+    for maker_field, taker_field, maker_rate, taker_rate in lines:
+        if not 0 <= taker_rate < RATE_ONE:
+            return _invalid(taker_field, "must be at least 0 and below 1")
+        if not -taker_rate <= maker_rate < RATE_ONE:
+            return _invalid(maker_field, "must be below 1, and as a rebate at most the taker_fee_rate")
+    volumes = [tier.volume for tier in market.fee_tiers]
+    if any(volume < 0 for volume in volumes) or sorted(set(volumes)) != volumes:
+        return _invalid("fee_tiers", "must ascend by volume")
     return None
 
 

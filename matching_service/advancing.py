@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 from exchange.commands import AdvanceTime
 from exchange.events import Event, TimeAdvanced
+from matching_service.auctions import fire_end
 from matching_service.endings import cancel
+from matching_service.fees import fire_day
+from matching_service.safeguards import fire_dead_man
 from matching_service.state import State
 from matching_service.timers import Kind
 
@@ -31,5 +34,10 @@ def _expire(state: State, order_id: str) -> list[Event]:
     return [cancel(state, state.markets[order.placed.symbol], order, "expired")]
 
 
-FIRE: dict[Kind, Callable[[State, str], list[Event]]] = {Kind.EXPIRY: _expire}
+FIRE: dict[Kind, Callable[[State, str], list[Event]]] = {
+    Kind.EXPIRY: _expire,
+    Kind.DEAD_MAN: fire_dead_man,
+    Kind.FEE_DAY: fire_day,
+    Kind.AUCTION_END: fire_end,
+}
 """What a timer of a kind does; it may have lost its reason since it was armed."""

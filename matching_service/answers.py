@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 from psycopg2.extensions import connection as Connection
 
 from exchange import commands
-from exchange.commands import AmendOrder, CancelOrder, Command, Transfer
+from exchange.commands import AmendOrder, CancelOrder, Command, PlacePair, Transfer
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event, OrderCanceled, Trade
 from exchange.markets import Market
@@ -128,7 +128,7 @@ def events_answer(
 
 def known_sequences(tables: Tables, searched: list[Command]) -> dict[str, int]:
     """Look up in one statement which orders and transfers the tables hold already: their key and sequence."""
-    order_ids = [command.order_id for command in searched if isinstance(command, PlaceOrder)]
+    order_ids = [key for command in searched if not isinstance(command, Transfer) for key in keys_of(command)]
     transfers = [command for command in searched if isinstance(command, Transfer)]
     if not transfers:
         return dict(rows(tables.connection, "EXECUTE known_orders(%s)", (f"{{{','.join(order_ids)}}}",)))
@@ -149,19 +149,23 @@ def known_sequences(tables: Tables, searched: list[Command]) -> dict[str, int]:
     return dict(found)
 
 
-def key_of(command: Command) -> str | None:
-    """Return the id under which a command is remembered for ever, None where it has none."""
+def keys_of(command: Command) -> tuple[str, ...]:
+    """Return the ids under which a command is remembered for ever: two of a pair, none of most."""
     if isinstance(command, PlaceOrder):
-        return command.order_id
+        return (command.order_id,)
     if isinstance(command, Transfer):
-        return f"{command.kind}/{command.account_id}/{command.reference}"
-    return None
+        return (f"{command.kind}/{command.account_id}/{command.reference}",)
+    if isinstance(command, PlacePair):
+        return (command.first.order_id, command.second.order_id)
+    return ()
 
 
 def copy_answer(tables: Tables, command: Command, sequence: int) -> Answer:
     """Answer a command that was applied before, at `sequence`, as it was answered then."""
     if isinstance(command, PlaceOrder):
         return _order_copy(tables, command)
+    if isinstance(command, PlacePair):
+        return _pair_copy(tables, command)
     row = journal.row_holding(tables.connection, tables.cell, sequence)
     assert row is not None, f"the journal does not hold sequence {sequence}"
     place = sequence - row.first_sequence
@@ -185,15 +189,9 @@ def refused_change(tables: Tables, command: CancelOrder | AmendOrder, sequence: 
 
 
 def _order_copy(tables: Tables, command: PlaceOrder) -> Answer:
-    found = rows(
-        tables.connection,
-        f"SELECT {ORDER_COLUMNS}, fingerprint FROM orders WHERE order_id = %s",  # noqa: S608 - a constant list
-        (command.order_id,),
-    )
-    row = found[0]
-    if bytes(row[-1]) != commands.fingerprint(command):
+    order = _copied(tables, command)
+    if order is None or order.partner_id is not None:
         return _mismatch("order.duplicate_mismatch")
-    order = order_from_row(row, tables.market(row[ORDER_SYMBOL]))
     if order.status is OrderStatus.REJECTED:
         assert order.reason is not None
         return _refused(order.reason, order, replayed=True)
@@ -204,6 +202,28 @@ def _order_copy(tables: Tables, command: PlaceOrder) -> Answer:
         order=order,
         fills=_fills(tables, command.order_id, order.first_sequence),
     )
+
+
+def _pair_copy(tables: Tables, command: PlacePair) -> Answer:
+    """Answer a copy of a pair; two orders entered by the same command are one."""
+    first, second = _copied(tables, command.first), _copied(tables, command.second)
+    if first is None or second is None or first.first_sequence != second.first_sequence:
+        return _mismatch("order.duplicate_mismatch")
+    fills = [fill for leg in (first, second) for fill in _fills(tables, leg.placed.order_id, leg.first_sequence)]
+    answer = pair_answer(tables.cell, (first, second), [], tables.market(first.placed.symbol))
+    return structs.replace(answer, replayed=True, fills=sorted(fills, key=_index)[:MOST_FILLS])
+
+
+def _copied(tables: Tables, command: PlaceOrder) -> OrderRecord | None:
+    """Return the order that `command` is a copy of, as it is now; None where its id was used for another."""
+    found = rows(
+        tables.connection,
+        f"SELECT {ORDER_COLUMNS}, fingerprint FROM orders WHERE order_id = %s",  # noqa: S608 - a constant list
+        (command.order_id,),
+    )
+    if not found or bytes(found[0][-1]) != commands.fingerprint(command):
+        return None
+    return order_from_row(found[0], tables.market(found[0][ORDER_SYMBOL]))
 
 
 def _fills(tables: Tables, order_id: str, sequence: int) -> list[FillRecord]:

@@ -31,11 +31,14 @@ class Ending(Enum):
     """The next in line belongs to its own account."""
     TOO_MANY = "too_many"
     """It has met as many as one command may."""
+    OUT_OF_BAND = "out_of_band"
+    """The next in line would trade at a price that the market must not go to in one step."""
 
 
 class Order(Struct, gc=False, eq=False):
     """One order as the engine holds it: what was asked (`placed`), and what became of it.
 
+    `fee` is in the asset that it receives, `rebate` in the one it spends.
     `hold_per_lot` units of what it spends stay held for every lot that remains. `remaining_lots` counts down from
     the quantity, from 0 where none was given. `ended` is set before an order leaves its book, and one that has left
     never comes back. An order is not tracked by the collector of cycles, so it must not refer to what refers to it;
@@ -54,6 +57,7 @@ class Order(Struct, gc=False, eq=False):
     updated_time: int
     filled_quote: int = 0
     fee: int = 0
+    rebate: int = 0
     ended: OrderStatus | None = None
     reason: str | None = None
 
@@ -75,9 +79,9 @@ class Order(Struct, gc=False, eq=False):
         return (self.placed.quantity_lots or 0) - self.remaining_lots
 
     def record(self) -> OrderRecord:
-        """Return the order as it stands; its fees were charged in the asset that it receives."""
+        """Return the order as it stands; a rebate is a fee below zero."""
         placed = self.placed
-        fee_base, fee_quote = (self.fee, 0) if placed.side is BUY else (0, self.fee)
+        fee_base, fee_quote = (self.fee, -self.rebate) if placed.side is BUY else (-self.rebate, self.fee)
         return OrderRecord(
             placed=placed,
             status=self.status,
@@ -96,7 +100,10 @@ class Order(Struct, gc=False, eq=False):
 
 Fill = tuple[Order, int]
 """A maker, and the lots it gives."""
+Band = tuple[int, int]
+"""The lowest and the highest price, in ticks, at which orders may meet."""
 DONE, NO_MATCH, OWN_ORDER, TOO_MANY = Ending.DONE, Ending.NO_MATCH, Ending.OWN_ORDER, Ending.TOO_MANY
+OUT_OF_BAND = Ending.OUT_OF_BAND
 NOTHING: tuple[list[Fill], Ending] = ([], NO_MATCH)
 """The plan of an order that meets nobody; shared, and never written to."""
 
@@ -136,14 +143,19 @@ class BookSide:
 
 
 class Book:
-    """The bids and the asks of one market; one lot at one tick costs `quote_units_per_tick_lot`."""
+    """The bids and the asks of one market; one lot at one tick costs `quote_units_per_tick_lot`.
 
-    __slots__ = ("asks", "bids", "quote_units_per_tick_lot")
+    Orders meet only within the `band`, where there is one, and not at all while the book `is_collecting`.
+    """
+
+    __slots__ = ("asks", "band", "bids", "is_collecting", "quote_units_per_tick_lot")
 
     def __init__(self, quote_units_per_tick_lot: int) -> None:
         self.bids = BookSide()
         self.asks = BookSide()
         self.quote_units_per_tick_lot = quote_units_per_tick_lot
+        self.band: Band | None = None
+        self.is_collecting = False
 
     def plan(self, taker: Order) -> tuple[list[Fill], Ending]:
         """Return whom `taker` would trade with, for how many lots each, and why it ends there; change nothing."""
@@ -151,10 +163,31 @@ class Book:
         keys = opposite.keys
         if not keys or keys[-1] < -taker.key:
             return NOTHING
-        return self._walk(taker, opposite)
+        if self.is_collecting:
+            return NOTHING
+        if self.band is not None:
+            return self._walk_in_band(taker, opposite, self.band)
+        return self._walk(taker, opposite, -taker.key)
 
-    def _walk(self, taker: Order, opposite: BookSide) -> tuple[list[Fill], Ending]:
-        """Plan with at least one maker at the price of `taker`, or a better one.
+    def _walk_in_band(self, taker: Order, opposite: BookSide, band: Band) -> tuple[list[Fill], Ending]:
+        """Plan with whom it would meet, but for those at prices out of the band."""
+        lowest, highest = band
+        best_key, worst_key = (-lowest, -highest) if taker.placed.side is BUY else (highest, lowest)
+        if opposite.keys[-1] > best_key:
+            return [], OUT_OF_BAND
+        fills, ending = self._walk(taker, opposite, max(worst_key, -taker.key))
+        beyond = bisect_left(opposite.keys, worst_key) - 1
+        if ending is not NO_MATCH or beyond < 0 or opposite.keys[beyond] < -taker.key:
+            return fills, ending
+        wish = taker.placed.quote_quantity
+        if wish is not None:
+            rest = wish // self.quote_units_per_tick_lot - sum(abs(maker.key) * lots for maker, lots in fills)
+            if rest < abs(opposite.keys[beyond]):
+                return fills, DONE
+        return fills, OUT_OF_BAND
+
+    def _walk(self, taker: Order, opposite: BookSide, worst_key: int) -> tuple[list[Fill], Ending]:
+        """Plan with those down to a key that is not beyond the price of `taker`.
 
         What is left of its wish is counted in lots at a cost of one each or, by quote quantity, in quote units.
         """
@@ -162,7 +195,7 @@ class Book:
         if taker.placed.quote_quantity is not None:
             rest, unit = taker.placed.quote_quantity, self.quote_units_per_tick_lot
         fills: list[Fill] = []
-        for maker in opposite.from_best(-taker.key):
+        for maker in opposite.from_best(worst_key):
             cost = abs(maker.key) * unit or 1
             wanted = rest // cost
             if not wanted:

@@ -1,8 +1,11 @@
 """The commands that cancel: one order, or those of an account; it only finds them."""
 
+from collections.abc import Iterable
+
 from exchange.commands import CancelOrder, CancelOrders
 from exchange.events import Event
 from exchange.markets import MarketStatus
+from matching_service.accounts import SUSPENDED
 from matching_service.book import Order
 from matching_service.endings import cancel, refused
 from matching_service.rules import UNKNOWN_MARKET
@@ -31,7 +34,9 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
         state.request_ids.sequences[command.request_id] = state.sequence
     order = state.orders.get(command.order_id)
     if order is None or order.trader.account_id != command.account_id:
-        return [refused("order.not_cancelable")]
+        return [refused("account.suspended" if _is_suspended(state, command.account_id) else "order.not_cancelable")]
+    if not order.trader.may_cancel:
+        return [refused("account.suspended")]
     market = state.markets[order.placed.symbol]
     if market.settings.status is HALTED:
         return [refused("order.market_closed")]
@@ -45,19 +50,33 @@ def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
     Naming a halted market is refused: an answer of none would read as if none were open.
     """
     state.remember(command.request_id)
+    if _is_suspended(state, command.account_id):
+        return [refused("account.suspended")]
     markets = state.markets.values() if command.symbol is None else [state.markets[command.symbol]]
     if command.symbol is not None and state.markets[command.symbol].settings.status is HALTED:
         return [refused("order.market_closed")]
-    found: list[tuple[int, LiveMarket, Order]] = []
+    found = _open_orders(state, command.account_id, [each for each in markets if each.settings.status is not HALTED])
+    if command.side is not None:
+        found = [(market, order) for market, order in found if order.placed.side is command.side]
+    return [cancel(state, market, order, "user") for market, order in found]
+
+
+def cancel_all(state: State, account_id: str, reason: str) -> list[Event]:
+    """Cancel every open order of an account, in halted markets too."""
+    found = _open_orders(state, account_id, state.markets.values())
+    return [cancel(state, market, order, reason) for market, order in found]
+
+
+def _is_suspended(state: State, account_id: str) -> bool:
+    account = state.accounts.by_id.get(account_id)
+    return account is not None and account.status == SUSPENDED
+
+
+def _open_orders(state: State, account_id: str, markets: Iterable[LiveMarket]) -> list[tuple[LiveMarket, Order]]:
+    """Return the open orders of an account, oldest first."""
+    found: list[tuple[LiveMarket, Order]] = []
     for market in markets:
-        trader = market.traders.get(command.account_id)
-        if trader is None or market.settings.status is HALTED:
-            continue
-        orders = [state.orders[order_id] for order_id in trader.order_ids]
-        found += [
-            (order.priority_sequence, market, order)
-            for order in orders
-            if command.side is None or order.placed.side is command.side
-        ]
-    found.sort(key=lambda item: item[0])
-    return [cancel(state, market, order, "user") for _, market, order in found]
+        trader = market.traders.get(account_id)
+        if trader is not None:
+            found += [(market, state.orders[order_id]) for order_id in trader.order_ids]
+    return sorted(found, key=lambda item: item[1].priority_sequence)

@@ -3,7 +3,8 @@
 Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one,
 `matching` how an active order trades and then rests or ends, `book` whom it meets, `settlement` and `fees` who pays
 what, `endings` how an order ends unfilled, `canceling` which orders a cancel finds, `timers` and `advancing` what
-happens at a time, `finishing` all that follows where a command ends, `administration` everything that is not trading.
+happens at a time, `finishing` all that follows where a command ends, `auctions` the states of a market, `bands` how far
+its price goes, `safeguards` what stops an account or everything, `administration` everything else.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from typing import Any
 
 from exchange.commands import (
     AdvanceTime,
+    CancelAllAfter,
     CancelOrder,
     CancelOrders,
+    ChangeAccount,
     ChangeMarket,
     Command,
     CreateAccount,
@@ -20,12 +23,26 @@ from exchange.commands import (
     CreateAsset,
     CreateMarket,
     DeleteApiKey,
+    HaltExchange,
+    KillSwitch,
+    ResumeExchange,
     Transfer,
 )
 from exchange.events import Event
 from exchange.markets import Asset, Market
 from exchange.orders import OrderRecord, PlaceOrder
-from matching_service import administration, advancing, canceling, endings, entering, records, rules, snapshot
+from matching_service import (
+    administration,
+    advancing,
+    auctions,
+    canceling,
+    endings,
+    entering,
+    records,
+    rules,
+    safeguards,
+    snapshot,
+)
 from matching_service.finishing import finish
 from matching_service.snapshot import Snapshot
 from matching_service.state import Changes, Copy, Refusal, State
@@ -75,6 +92,8 @@ class Engine:
         if time != state.time:
             state.advance(time)
         events = APPLY[type(command)](state, command)
+        if state.auctions:
+            auctions.touched(state, events)
         if state.unsettled:
             events += finish(state)
         return events
@@ -162,6 +181,11 @@ EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
     DeleteApiKey: administration.examine_deleted_key,
     CreateMarket: administration.examine_created_market,
     ChangeMarket: administration.examine_changed_market,
+    CancelAllAfter: safeguards.examine_of_account,
+    ChangeAccount: safeguards.examine_of_account,
+    KillSwitch: safeguards.examine_of_account,
+    HaltExchange: safeguards.examine_of_exchange,
+    ResumeExchange: safeguards.examine_of_exchange,
 }
 """What is asked before a command is applied."""
 APPLY: dict[type[Command], Callable[[State, Any], list[Event]]] = {
@@ -176,5 +200,10 @@ APPLY: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     DeleteApiKey: administration.delete_api_key,
     CreateMarket: administration.create_market,
     ChangeMarket: administration.change_market,
+    CancelAllAfter: safeguards.cancel_all_after,
+    ChangeAccount: safeguards.change_account,
+    KillSwitch: safeguards.kill,
+    HaltExchange: safeguards.halt_exchange,
+    ResumeExchange: safeguards.resume_exchange,
 }
 """What a command does."""

@@ -1,9 +1,10 @@
 """What a trade costs each side: rates by the volume of 30 UTC days, and rebates; it moves no money."""
 
-from exchange.events import TierChanged
+from exchange.events import Event, TierChanged
 from exchange.markets import RATE_DECIMALS, Market
 from matching_service.accounts import FeeVolume, Trader
 from matching_service.state import LiveMarket, State
+from matching_service.timers import Kind, Timer
 
 RATE_ONE: int = 10**RATE_DECIMALS
 DAY_US = 86_400_000_000
@@ -11,17 +12,22 @@ WINDOW_DAYS = 30
 """How many days before today count."""
 
 
-def charged(market: LiveMarket, maker: Trader, taker: Trader, paid: int, received: int) -> tuple[int, int]:
-    """Return the fees of maker and taker for a trade in which the taker pays `paid` and receives `received`.
+def charge(
+    state: State, market: LiveMarket, maker: Trader, taker: Trader, quote: int, paid: int, received: int
+) -> tuple[int, int, int]:
+    """Return maker's fee, taker's fee and maker's rebate for a trade in which the taker pays and receives so much.
 
-    Each is in the asset that the side receives and rounded up, but a negative one of the maker: that is a rebate in the
-    asset that the taker receives, rounded down and never more than the taker's fee.
+    Each pays in the asset that it receives, rounded up. The rebate is in the asset that the taker pays its fee in,
+    rounded down and never more than that fee. The trade counts in the volumes of both.
     """
     maker_rate = (maker.tier or market.settings).maker_fee_rate
     taker_fee = taken(market, taker, received)
+    if market.settings.fee_tiers:
+        count(state, market, maker, quote)
+        count(state, market, taker, quote)
     if maker_rate < 0:
-        return -min(received * -maker_rate // RATE_ONE, taker_fee), taker_fee
-    return -(-paid * maker_rate // RATE_ONE), taker_fee
+        return 0, taker_fee, min(received * -maker_rate // RATE_ONE, taker_fee)
+    return -(-paid * maker_rate // RATE_ONE), taker_fee, 0
 
 
 def taken(market: LiveMarket, trader: Trader, received: int) -> int:
@@ -38,18 +44,22 @@ def count(state: State, market: LiveMarket, trader: Trader, quote: int) -> None:
         if market.figures.fee_day is None:
             market.figures.fee_day = day
             state.changed_markets[market] = None
+            follow(state, market)
     volumes[-1].quote += quote
     state.changed_fee_volumes[volumes[-1]] = None
 
 
-def next_day(market: LiveMarket) -> int | None:
-    """Return when the tiers of a market are to be found anew, in microseconds, None where nobody has a volume."""
+def follow(state: State, market: LiveMarket) -> None:
+    """Keep the end of a market's day among the timers, while somebody has a volume."""
     day = market.figures.fee_day
-    return None if day is None else (day + 1) * DAY_US
+    if day is not None:
+        timer = Timer((day + 1) * DAY_US, Kind.FEE_DAY, market.created_sequence, market.settings.symbol)
+        state.timers.arm(timer)
 
 
-def begin_day(state: State, market: LiveMarket) -> list[TierChanged]:
+def fire_day(state: State, symbol: str) -> list[Event]:
     """Let the tiers of today hold, by the volumes of the 30 days before; return who pays other rates now."""
+    market = state.markets[symbol]
     figures = market.figures
     figures.fee_day = day = state.time // DAY_US
     state.changed_markets[market] = None
@@ -61,12 +71,13 @@ def begin_day(state: State, market: LiveMarket) -> list[TierChanged]:
             state.changed_fee_volumes[volume] = None
     if not any(trader.volumes for trader in market.traders.values()):
         figures.fee_day = None
+    follow(state, market)
     return changed
 
 
-def find_tiers(market: LiveMarket, before: Market) -> list[TierChanged]:
+def find_tiers(market: LiveMarket, before: Market) -> list[Event]:
     """Find everybody's tier anew; return who of those with a volume pays other rates than `before`, by account."""
-    changed: list[TierChanged] = []
+    changed: list[Event] = []
     settings, day = market.settings, market.figures.fee_day or 0
     for account_id, trader in sorted(market.traders.items()):
         old = trader.tier or before

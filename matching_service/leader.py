@@ -142,7 +142,7 @@ class Leader:
         searched = [
             ticket.command
             for ticket in tickets
-            if (key := answers.key_of(ticket.command)) is not None and not self.engine.remembers(key)
+            if any(not self.engine.remembers(key) for key in answers.keys_of(ticket.command))
         ]
         if not searched:
             return {}

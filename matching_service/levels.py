@@ -5,7 +5,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from exchange.events import Event, OrderAccepted, OrderCanceled, Trade
+from exchange.events import BookUncrossed, Event, OrderAccepted, OrderCanceled, Trade
 from exchange.markets import Market
 from exchange.orders import Side
 
@@ -73,7 +73,11 @@ class LevelBook:
             if event.resting_lots:
                 assert event.price_ticks is not None
                 self.halves[event.side].change(event.price_ticks, event.resting_lots, 1)
-        elif type(event) is Trade:
+        elif type(event) is BookUncrossed:
+            for side, levels in ((Side.BUY, event.bids), (Side.SELL, event.asks)):
+                for price_ticks, lots, orders in levels:
+                    self.halves[side].change(price_ticks, -lots, -orders)
+        elif type(event) is Trade and not event.is_auction:
             maker_side = Side.SELL if event.taker_side is Side.BUY else Side.BUY
             gone = -1 if event.maker_remaining_lots == 0 else 0
             self.halves[maker_side].change(event.price_ticks, -event.quantity_lots, gone)

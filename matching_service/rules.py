@@ -3,8 +3,8 @@
 from exchange.amounts import UNITS_BOUND
 from exchange.markets import MarketStatus
 from exchange.orders import PlaceOrder
-from matching_service.book import NO_MATCH, Ending, Fill, Order
-from matching_service.state import GTC, NOT_FOUND, Copy, LiveMarket, Refusal, State
+from matching_service.book import BUY, NO_MATCH, Band, Ending, Fill, Order
+from matching_service.state import GTC, LIMIT, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
 """The open orders that an account may have in a market."""
@@ -38,17 +38,20 @@ def refusal(
 ) -> str | None:
     """Return the first rule that `order` breaks, given what it needs, what there is, and whom it would trade with."""
     placed, settings = order.placed, market.settings
-    if settings.status is not OPEN:
-        return "order.market_closed"
+    if settings.status is not OPEN or not order.trader.may_trade:
+        code = _closed(market, order)
+        if code is not None:
+            return code
     lots, price_ticks = placed.quantity_lots, placed.price_ticks
-    if lots is None:
-        if needed < settings.min_notional:
-            return "order.min_notional"
-    else:
-        if price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot < settings.min_notional:
-            return "order.min_notional"
-        if lots > settings.max_quantity:
-            return "order.max_quantity"
+    worth: int | None = needed
+    if lots is not None:
+        worth = None if price_ticks is None else lots * price_ticks * market.quote_units_per_tick_lot
+    if worth is not None and worth < settings.min_notional:
+        return "order.min_notional"
+    if lots is not None and lots > settings.max_quantity:
+        return "order.max_quantity"
+    if market.book.band is not None and _leaves_band(placed, market.book.band):
+        return "order.price_band"
     if placed.time_in_force is GTC and len(order.trader.order_ids) >= MAX_OPEN_ORDERS:
         return "order.too_many_open"
     if placed.post_only and (fills or ending is not NO_MATCH):
@@ -56,6 +59,24 @@ def refusal(
     if needed > available:
         return "order.insufficient_funds"
     return None
+
+
+def _closed(market: LiveMarket, order: Order) -> str | None:
+    """Return why an order may not enter a market that is not open, or of an account that is not active."""
+    placed, is_collecting = order.placed, market.book.is_collecting and market.figures.uncrossing_ticks is None
+    if not order.trader.may_trade:
+        return "account.suspended"
+    if is_collecting and placed.type is LIMIT and placed.time_in_force is GTC and not placed.post_only:
+        return None
+    return "order.market_closed"
+
+
+def _leaves_band(placed: PlaceOrder, band: Band) -> bool:
+    """Say whether the price of an order is one beyond which its market must not go."""
+    if placed.price_ticks is None:
+        return False
+    lowest, highest = band
+    return placed.price_ticks > highest if placed.side is BUY else placed.price_ticks < lowest
 
 
 def spending(market: LiveMarket, order: Order, fills: list[Fill]) -> int:

@@ -5,7 +5,7 @@ import logging
 from msgspec import Struct
 from msgspec.json import encode
 
-from exchange.commands import AdvanceTime, AmendOrder, CancelOrder, Command, Journaled
+from exchange.commands import AdvanceTime, AmendOrder, CancelOrder, Command, Journaled, PlacePair
 from exchange.errors import DETAIL_OF_CODE
 from exchange.events import CommandRefused, Event
 from exchange.orders import PlaceOrder
@@ -108,9 +108,9 @@ class Sequencer:
 
     def _verdict(self, command: Command, known: dict[str, int]) -> Refusal | int | None:
         """Return the sequence of an earlier application, a refusal without trace, or None."""
-        key = answers.key_of(command)
-        if key is not None and key in known:
-            return known[key]
+        for key in answers.keys_of(command):
+            if key in known:
+                return known[key]
         verdict = self.engine.examine(command)
         return verdict.sequence if isinstance(verdict, Copy) else verdict
 
@@ -133,6 +133,10 @@ class Sequencer:
         command, engine = ticket.command, self.engine
         if isinstance(command, PlaceOrder):
             answer = answers.order_answer(engine.cell, engine.subject(), events, engine.market(command.symbol))
+        elif isinstance(command, PlacePair):
+            first, second = engine.subjects()
+            market = engine.market(command.first.symbol)
+            answer = answers.pair_answer(engine.cell, (first, second), events, market)
         elif isinstance(command, CancelOrder | AmendOrder) and _is_done(events):
             matched.later.append((ticket, engine.sequence, False))
             return

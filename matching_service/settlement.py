@@ -1,13 +1,12 @@
 """The trades of one order: lots, money and fees change hands, and both orders count it; it never asks whether."""
 
 from exchange.events import Trade
-from exchange.markets import RATE_DECIMALS
 from exchange.orders import OrderStatus
 from matching_service.accounts import Balance
 from matching_service.book import BUY, Fill, Order
+from matching_service.fees import RATE_ONE, charge
 from matching_service.state import LiveMarket, State
 
-RATE_ONE = 10**RATE_DECIMALS
 FILLED = OrderStatus.FILLED
 
 
@@ -17,6 +16,7 @@ def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) ->
     buys = taker.placed.side is BUY
     pays, gets = (trader.quote, trader.base) if buys else (trader.base, trader.quote)
     maker_fees, taker_fees = (fees.quote, fees.base) if buys else (fees.base, fees.quote)
+    is_plain, rebate = not settings.fee_tiers and settings.maker_fee_rate >= 0, 0
     trades: list[Trade] = []
     for maker, lots in fills:
         base = lots * market.base_units_per_lot
@@ -26,9 +26,13 @@ def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) ->
             paid, received, maker_pays, maker_gets = quote, base, other.base, other.quote
         else:
             paid, received, maker_pays, maker_gets = base, quote, other.quote, other.base
-        # Rounded up as by `amounts.divide_up`, whose two calls would be 200 ns of a trade's 6,000.
-        maker_fee = -(-paid * settings.maker_fee_rate // RATE_ONE)
-        taker_fee = -(-received * settings.taker_fee_rate // RATE_ONE)
+        if is_plain:
+            # Rounded up as by `amounts.divide_up`, whose two calls would be 200 ns of a trade's 6,000.
+            maker_fee = -(-paid * settings.maker_fee_rate // RATE_ONE)
+            taker_fee = -(-received * settings.taker_fee_rate // RATE_ONE)
+        else:
+            maker_fee, taker_fee, rebate = charge(state, market, other, trader, quote, paid, received)
+            maker_pays.available += rebate
         maker_pays.held -= received
         maker_gets.available += paid - maker_fee
         released = hold_per_lot * lots
@@ -36,13 +40,13 @@ def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) ->
         pays.available += released - paid
         gets.available += received - taker_fee
         maker_fees.available += maker_fee
-        taker_fees.available += taker_fee
+        taker_fees.available += taker_fee - rebate
         assert maker_pays.held >= 0 <= pays.held
         assert pays.available >= 0
         taker.filled_quote += quote
         taker.fee += taker_fee
         taker.remaining_lots -= lots
-        trades.append(_counted(state, market, maker, taker, lots, quote, maker_fee, taker_fee))
+        trades.append(_counted(state, market, maker, taker, lots, quote, maker_fee - rebate, taker_fee))
     _note(state, gets, maker_fees, taker_fees)
     return trades
 
@@ -64,7 +68,10 @@ def _counted(
     maker.sequence = state.sequence
     maker.updated_time = state.time
     maker.filled_quote += quote
-    maker.fee += maker_fee
+    if maker_fee >= 0:
+        maker.fee += maker_fee
+    else:
+        maker.rebate -= maker_fee
     maker.remaining_lots = left = maker.remaining_lots - lots
     if not left:
         maker.ended = FILLED

@@ -9,8 +9,10 @@ from msgspec import structs
 from exchange.commands import CreateApiKey
 from exchange.markets import Market, MarketFigures
 from exchange.orders import OrderRecord
-from matching_service import fees
+from matching_service import auctions, fees
 from matching_service.accounts import Account, Balance, FeeVolume
+from matching_service.book import BUY
+from matching_service.safeguards import follow_dead_man
 from matching_service.state import ApiKey, ListedAsset, State
 
 
@@ -66,7 +68,8 @@ def restored(snapshot: Snapshot) -> State:
     state.clear_changes()
     state.assets = {listed.asset.asset: listed for listed in snapshot.assets}
     for account in snapshot.accounts:
-        state.accounts.by_id[account.account_id] = replace(account)
+        state.accounts.by_id[account.account_id] = kept = replace(account)
+        follow_dead_man(state, kept)
     for row in snapshot.balances:
         balance = state.accounts.balance(row.account_id, row.asset)
         balance.available, balance.held = row.available, row.held
@@ -74,6 +77,8 @@ def restored(snapshot: Snapshot) -> State:
     for settings, created_sequence in sorted(snapshot.markets, key=lambda item: item[1]):
         market = state.list_market(settings, created_sequence)
         market.figures = structs.replace(figures.get(settings.symbol, MarketFigures()))
+        auctions.follow(state, market)
+        fees.follow(state, market)
     _restore_volumes(state, snapshot.fee_volumes)
     for created, created_sequence in snapshot.api_keys:
         state.api_keys[created.api_key] = ApiKey(created, created_sequence)
@@ -113,7 +118,8 @@ def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:
     order.priority_sequence = priority_sequence
     order.remaining_lots = record.remaining_lots
     order.filled_quote = record.filled_quote
-    order.fee = record.fee_base + record.fee_quote
+    fee, rebate = (record.fee_base, record.fee_quote) if placed.side is BUY else (record.fee_quote, record.fee_base)
+    order.fee, order.rebate = fee, -rebate
     order.sequence = record.sequence
     order.created_time = record.created_time
     order.updated_time = record.updated_time

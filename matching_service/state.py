@@ -114,13 +114,14 @@ class State:
 
     `orders` are the open ones by id, `subjects` those that the last command was about, and what is named `changed_…`
     is what has changed since the sequence `batch_start`, each once. `unsettled` are the markets to look at where a
-    command ends.
+    command ends, `auctions` those that collect orders.
     """
 
     __slots__ = (
         "accounts",
         "api_keys",
         "assets",
+        "auctions",
         "batch_start",
         "cell",
         "changed_accounts",
@@ -157,6 +158,7 @@ class State:
         self.subjects: tuple[Order, ...] = ()
         self.timers = Timers()
         self.unsettled: dict[LiveMarket, None] = {}
+        self.auctions: dict[LiveMarket, None] = {}
         self.last_priority = 0
         self.clear_changes()
 
@@ -285,5 +287,6 @@ class State:
         settings, balance = market.settings, self.accounts.balance
         trader = Trader(account_id, balance(account_id, settings.base), balance(account_id, settings.quote))
         trader.tier = settings.fee_tier(0)
+        trader.follow(self.accounts.by_id[account_id].status)
         market.traders[account_id] = trader
         return trader

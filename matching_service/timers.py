@@ -10,6 +10,12 @@ class Kind(IntEnum):
 
     EXPIRY = 0
     """The order of this id expires."""
+    DEAD_MAN = 1
+    """The account of this id was not heard of in time."""
+    FEE_DAY = 2
+    """The tiers of this market's new day begin to hold."""
+    AUCTION_END = 3
+    """The auction of this market ends."""
 
 
 class Timer(NamedTuple):

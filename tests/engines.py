@@ -4,8 +4,16 @@ from typing import Any
 
 from msgspec import structs
 
-from exchange.commands import Command, CreateAccount, CreateAsset, CreateMarket, Transfer
-from exchange.events import CommandRefused, Event, OrderAccepted, OrderCanceled, OrderRejected
+from exchange.commands import (
+    AdvanceTime,
+    ChangeMarket,
+    Command,
+    CreateAccount,
+    CreateAsset,
+    CreateMarket,
+    Transfer,
+)
+from exchange.events import CommandRefused, Event, OrderAccepted, OrderCanceled, OrderRejected, TimeAdvanced
 from exchange.markets import Market, MarketStatus
 from exchange.orders import OrderType, PlaceOrder, Side, TimeInForce
 from matching_service.engine import Copy, Engine, Refusal
@@ -56,6 +64,17 @@ class Desk:
         """Apply what the engine lets pass."""
         assert self.engine.examine(command) is None, (command, self.engine.examine(command))
         return self.engine.apply(command, max(self.engine.time, TIME))
+
+    def advance_to(self, time: int) -> list[Event]:
+        """Let what is due by then happen, as a leader does; the first event only says so."""
+        assert self.engine.examine(AdvanceTime()) is None
+        first, *events = self.engine.apply(AdvanceTime(), time)
+        assert first == TimeAdvanced()
+        return events
+
+    def change(self, **settings: Any) -> list[Event]:
+        """Change the market."""
+        return self.do(ChangeMarket("", SYMBOL, **settings))
 
     def refused(self, command: Command) -> Copy | Refusal | None:
         """What `examine` says; it must change nothing."""

@@ -39,6 +39,8 @@ DETAIL_OF_CODE = {
     "order.min_notional": "The order is worth less than the market's min_notional.",
     "order.max_quantity": "The order exceeds the market's max_quantity.",
     "order.market_closed": "The market takes no orders now.",
+    "order.price_band": "The price is too far from the market's reference.",
+    "account.suspended": "The account may not do this now.",
     "order.would_cross": "A post_only order must not match at once.",
     "order.not_cancelable": "The order is done already.",
     "order.too_many_open": "The account has 1,000 open orders in this market.",

@@ -195,6 +195,17 @@ class AuctionEnded(Struct, frozen=True, array_like=True, tag_field="event", tag=
     quantity_lots: int
 
 
+class BookUncrossed(Struct, frozen=True, array_like=True, tag_field="event", tag="BookUncrossed", gc=False):
+    """What the auction's trades before took out of the book: `(price_ticks, lots shown, orders gone)` of each level.
+
+    Orders of an auction trade at its price, but they rest at their own.
+    """
+
+    symbol: str
+    bids: tuple[tuple[int, int, int], ...]
+    asks: tuple[tuple[int, int, int], ...]
+
+
 class IndicationChanged(Struct, frozen=True, array_like=True, tag_field="event", tag="IndicationChanged", gc=False):
     """An auction that ended now would do this; `surplus_lots` is above zero where more would be bought than sold."""
 
@@ -304,6 +315,7 @@ Event = (
     | ExchangeResumed
     | AuctionStarted
     | AuctionEnded
+    | BookUncrossed
     | IndicationChanged
     | TierChanged
 )

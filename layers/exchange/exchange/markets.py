@@ -124,7 +124,8 @@ class MarketFigures(Struct, array_like=True):
 
     `reference_ticks` is the price of the last auction. `auction_ends` is when the auction that runs ends by itself, in
     microseconds, `indicative_ticks`, `indicative_lots` and `surplus_lots` what it would do now. `uncrossing_ticks` is
-    the price of one that has ended and has more trades than one command may. `fee_day` is the UTC day, counted from
+    the price of one that has ended and has more trades than one command may; `indicative_lots` is then what is done.
+    `fee_day` is the UTC day, counted from
     the epoch, whose tiers hold.
     """
 

@@ -1,0 +1,155 @@
+"""Auctions and the states of a market: how each begins, what it would do now, and how it ends at one price."""
+
+from msgspec import structs
+
+from exchange.events import AuctionEnded, AuctionStarted, Event, IndicationChanged, MarketChanged
+from exchange.markets import MarketStatus
+from matching_service import bands
+from matching_service.clearing import Clearing, clearing
+from matching_service.state import LiveMarket, State
+from matching_service.timers import Kind, Timer
+from matching_service.uncrossing import crosses, depth, uncross
+
+OPEN, HALTED, AUCTION = MarketStatus.OPEN, MarketStatus.HALTED, MarketStatus.AUCTION
+
+
+def start_volatility(state: State, market: LiveMarket) -> list[Event]:
+    """Let a market that would have left its band collect orders for a while."""
+    ends = state.time + market.settings.volatility_auction_ms * 1000
+    return [start(state, market, ends), MarketChanged(market.settings)]
+
+
+def start(state: State, market: LiveMarket, ends: int | None) -> AuctionStarted:
+    """Let a market collect orders until `ends`, or until it is opened."""
+    market.figures.auction_ends = ends
+    set_status(state, market, AUCTION)
+    return AuctionStarted(market.settings.symbol, ends, bands.reference(market))
+
+
+def change_status(state: State, market: LiveMarket, status: MarketStatus) -> list[Event]:
+    """Let a market be so, as an operator asks; return what comes before it is.
+
+    An auction begins, or ends: by trading where the market opens, without where it does not. Whatever is crossed is
+    traded as in an auction before a market opens.
+    """
+    was = market.settings.status_before_halt or market.settings.status
+    if status is AUCTION and was is not AUCTION:
+        return [start(state, market, None)]
+    if status is OPEN and (was is AUCTION or crosses(market.book)):
+        return end(state, market)
+    set_status(state, market, status)
+    return [AuctionEnded(market.settings.symbol, None, 0)] if was is AUCTION and status is not AUCTION else []
+
+
+def end(state: State, market: LiveMarket) -> list[Event]:
+    """Trade what crosses, and open the market.
+
+    One command makes no more trades than it may: where more are left the market stays an auction that is due to end,
+    and the next `AdvanceTime` goes on at the same price.
+    """
+    figures, symbol = market.figures, market.settings.symbol
+    if figures.uncrossing_ticks is None:
+        found = current(market)
+        if found is None:
+            set_status(state, market, OPEN)
+            return [AuctionEnded(symbol, None, 0)]
+        figures.uncrossing_ticks = figures.indicative_ticks = found.price_ticks
+        figures.indicative_lots = figures.surplus_lots = 0
+    price_ticks = figures.uncrossing_ticks
+    events, lots = uncross(state, market, price_ticks)
+    figures.indicative_lots += lots
+    figures.last_price_ticks = figures.reference_ticks = price_ticks
+    if not crosses(market.book, price_ticks):
+        events.append(AuctionEnded(symbol, price_ticks, figures.indicative_lots))
+        figures.uncrossing_ticks = None
+    if crosses(market.book):
+        figures.auction_ends = state.time
+        set_status(state, market, AUCTION)
+    else:
+        set_status(state, market, OPEN)
+    return events
+
+
+def fire_end(state: State, symbol: str) -> list[Event]:
+    """End the auction of a market, if one is due."""
+    market = state.markets[symbol]
+    ends = market.figures.auction_ends
+    if market.settings.status is not AUCTION or ends is None or ends > state.time:
+        return []
+    return [*end(state, market), MarketChanged(market.settings)]
+
+
+def halt(state: State) -> list[Event]:
+    """Halt every market that the exchange has not halted before."""
+    changed: list[Event] = []
+    for market in state.markets.values():
+        settings = market.settings
+        if settings.status_before_halt is None:
+            set_status(state, market, HALTED, settings.status)
+            changed.append(MarketChanged(market.settings))
+    return changed
+
+
+def resume(state: State) -> list[Event]:
+    """Put every market that was halted with the exchange back to what it was."""
+    changed: list[Event] = []
+    for market in state.markets.values():
+        before = market.settings.status_before_halt
+        if before is not None:
+            set_status(state, market, before)
+            changed.append(MarketChanged(market.settings))
+    return changed
+
+
+def current(market: LiveMarket) -> Clearing | None:
+    """Return what an auction that ended now would do, None where nothing crosses."""
+    return clearing(depth(market.book.bids), depth(market.book.asks), bands.reference(market))
+
+
+def indicate(state: State, market: LiveMarket) -> list[Event]:
+    """Return what an auction that runs would do now, where that is new."""
+    figures = market.figures
+    if figures.uncrossing_ticks is not None:
+        return []
+    found = current(market)
+    new = (None, 0, 0) if found is None else (found.price_ticks, found.quantity_lots, found.surplus_lots)
+    if new == (figures.indicative_ticks, figures.indicative_lots, figures.surplus_lots):
+        return []
+    figures.indicative_ticks, figures.indicative_lots, figures.surplus_lots = new
+    state.changed_markets[market] = None
+    return [IndicationChanged(market.settings.symbol, *new)]
+
+
+def touched(state: State, events: list[Event]) -> None:
+    """Let markets in auction be looked at where the command ends, if these events are about them."""
+    symbols = {getattr(event, "symbol", None) for event in events}
+    for market in state.auctions:
+        if market.settings.symbol in symbols:
+            state.unsettled[market] = None
+
+
+def set_status(
+    state: State, market: LiveMarket, status: MarketStatus, status_before_halt: MarketStatus | None = None
+) -> None:
+    """Let a market be so from now on; what belongs to an auction stays while there is one, halted or not."""
+    figures, settings = market.figures, market.settings
+    market.settings = structs.replace(settings, status=status, status_before_halt=status_before_halt)
+    if status is not AUCTION and status_before_halt is not AUCTION:
+        figures.auction_ends = figures.indicative_ticks = figures.uncrossing_ticks = None
+        figures.indicative_lots = figures.surplus_lots = 0
+    follow(state, market)
+    state.changed_markets[market] = None
+    state.unsettled[market] = None
+
+
+def follow(state: State, market: LiveMarket) -> None:
+    """Keep a market among the auctions while it is one, and its end among the timers; lay its band."""
+    market.book.is_collecting = market.settings.status is AUCTION
+    bands.lay(market)
+    if market.settings.status is not AUCTION:
+        state.auctions.pop(market, None)
+        return
+    state.auctions[market] = None
+    if market.figures.auction_ends is not None:
+        key = market.settings.symbol
+        state.timers.arm(Timer(market.figures.auction_ends, Kind.AUCTION_END, market.created_sequence, key))
