@@ -1,4 +1,4 @@
-"""A short version of `make chaos`: rows of the fault matrix, each on a system of its own, their faults once or twice."""
+"""A short version of `make chaos`: rows of the fault matrix, each on a system of its own, its fault once or twice."""
 
 from pathlib import Path
 
