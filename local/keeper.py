@@ -6,18 +6,16 @@ It promotes only a standby that is known, durably, to have everything that was a
 
 import asyncio
 import signal
-import socket
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import psycopg2
 
-from local import postgres, probes, replication
+from local import replication
 from local.replication import Node, Seen
-from local.roles import NODES, Roles, roles_of
-from local.state import Secrets, State, write_private
+from local.roles import Roles, roles_of
+from local.state import State, write_private
 from local.supervisor import FAILURES, CannotGoOn, Part, Running, Supervisor
 
 ENDPOINT = "database_endpoint"
@@ -254,31 +252,3 @@ class Keeper:
         """Send clients to `node` from now on, and cut off who is connected elsewhere."""
         write_private(self._folder / ENDPOINT, "" if node is None else str(node.port))
         self._supervisor.send_signal(ENDPOINT, signal.SIGHUP)
-
-
-async def replicated(
-    state: State,
-    secrets: Secrets,
-    supervisor: Supervisor,
-    environment: Mapping[str, str],
-    listener: socket.socket,
-    ports: Sequence[int],
-    say: Callable[[str], None],
-) -> Keeper:
-    """Start both servers of a database behind `listener`; the caller then lets the keeper keep them."""
-    nodes = []
-    for name, port in zip(NODES, ports, strict=True):
-        data = state.folder / name
-        is_primary = name == roles_of(state.folder).primary
-        server = await (postgres.prepare(data, secrets, environment) if is_primary else postgres.at(data))
-        nodes.append(Node(server, port, secrets.owner_password))
-    keeper = Keeper(state, nodes, supervisor, environment, say)
-    await keeper.start()
-    await supervisor.start(_endpoint(state, listener.fileno(), environment))
-    return keeper
-
-
-def _endpoint(state: State, fd: int, environment: Mapping[str, str]) -> Part:
-    command = (sys.executable, "-m", "local.endpoint", "--fd", str(fd), "--target", str(state.folder / ENDPOINT))
-    ready = probes.logs_message(state.log_path(ENDPOINT), "forwarding")
-    return Part(ENDPOINT, command, environment, ready, pass_fds=(fd,))

@@ -107,8 +107,8 @@ def emulator(port: int, state: State, environment: Mapping[str, str]) -> Part:
     return Part("ministack", command, {**environment, **own}, ready, niceness=STREAM)
 
 
-def service_variables(addresses: Addresses, secrets: Secrets, port: int, settings: Settings) -> dict[str, str]:
-    """Return the matching service's variables, as its task definition sets them on AWS."""
+def service_variables(addresses: Addresses, secrets: Secrets, settings: Settings) -> dict[str, str]:
+    """Return the variables that all tasks of the matching service share, as its task definition sets them on AWS."""
     return AWS_VARIABLES | {
         "AWS_ENDPOINT_URL": addresses.aws_endpoint_url,
         "DATABASE_URL": addresses.database_as("matching_service"),
@@ -117,10 +117,10 @@ def service_variables(addresses: Addresses, secrets: Secrets, port: int, setting
         "SEARCH_URL": addresses.search_url,
         "ARCHIVE_BUCKET": local_name("ArchiveBucket"),
         "EXECUTIONS_STREAM": local_name("ExecutionsStream"),
+        "ORDERS_STREAM": local_name("OrdersStream"),
         "GATEWAY_SECRET": secrets.gateway_secret,
         "KEY_ENCRYPTION_KEY": secrets.key_encryption_key,
         "GATEWAY_HOST": settings.gateway_host,
-        "GATEWAY_PORT": str(port),
         "GATEWAY_ADDRESS": settings.gateway_host,
         "LOG_LEVEL": settings.log_level,
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "layers" / "exchange"))),
@@ -136,8 +136,8 @@ def owner_variables(service: Mapping[str, str], addresses: Addresses, secrets: S
     }
 
 
-def bindings(addresses: Addresses, secrets: Secrets, settings: Settings) -> Bindings:
-    """Return the local values of the functions' variables, by name."""
+def bindings(addresses: Addresses, secrets: Secrets, settings: Settings, orders_url: str) -> Bindings:
+    """Return the local values of the functions' variables, by name; `orders_url` takes what enters the stream."""
     return Bindings(
         values={
             "DATABASE_URL": addresses.database_as("functions"),
@@ -155,16 +155,38 @@ def bindings(addresses: Addresses, secrets: Secrets, settings: Settings) -> Bind
             "LOG_LEVEL": settings.log_level,
             "HOME_REGION": "local",
         },
-        always=AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url},
+        always=AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url, "AWS_ENDPOINT_URL_KINESIS": orders_url},
     )
 
 
-def matching_service(variables: Mapping[str, str], environment: Mapping[str, str], state: State) -> Part:
-    """Return the matching service; it serves when it leads."""
-    command = (sys.executable, "-m", "matching_service")
-    ready = probes.logs_message(state.log_path("matching_service"), "leading")
-    # It ends with 3 when commands that cannot be applied stopped the cell: somebody has to look first.
-    return Part("matching_service", command, {**environment, **variables}, ready, final_code=3)
+def order_stream(state: State, fd: int, port: int, addresses: Addresses, environment: Mapping[str, str]) -> Part:
+    """Return what keeps the orders that wait on disk; it serves when all that were lost are back in the stream."""
+    command = (sys.executable, "-m", "local.order_stream", "--fd", str(fd), "--stream", local_name("OrdersStream"))
+    files = ("--kept", str(state.folder / "orders" / "kept.jsonl"), "--bindings", str(state.folder / "bindings.json"))
+    return Part(
+        "order_stream",
+        (*command, *files, "--emulator", addresses.aws_endpoint_url),
+        environment,
+        probes.serves_http(port),
+        pass_fds=(fd,),
+        niceness=STREAM,
+    )
+
+
+def matching_services(
+    settings: Settings, variables: Mapping[str, str], environment: Mapping[str, str], taken: set[int]
+) -> list[Part]:
+    """Return the tasks of the matching service, each on ports of its own; one serves when it leads, or stands by."""
+    found = []
+    for number in range(1, settings.standbys + 2):
+        gateway_port, health_port = probes.free_port(taken), probes.free_port(taken)
+        own = {"GATEWAY_PORT": str(gateway_port), "HEALTH_PORT": str(health_port)}
+        name = "matching_service" if number == 1 else f"matching_service_{number}"
+        command = (sys.executable, "-m", "matching_service")
+        # It ends with 3 when it has stopped the cell: somebody has to look first.
+        everything = {**environment, **variables, **own}
+        found.append(Part(name, command, everything, probes.serves_http(health_port), final_code=3))
+    return found
 
 
 def edge(

@@ -22,6 +22,11 @@ class Roles:
         write_private(folder / "database.json", json.dumps(asdict(self)))
 
 
+def had_two(folder: Path) -> bool:
+    """Tell whether this state ever had two servers."""
+    return (folder / "database.json").exists()
+
+
 def roles_of(folder: Path) -> Roles:
     """Return the roles as they were noted last; where none were, there is only the first server."""
     path = folder / "database.json"

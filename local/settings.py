@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MOST_PORT = 65_535
+MOST_STANDBYS = 8
 NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
@@ -24,6 +25,7 @@ class Settings:
     aws_endpoint_url: str = ""
     search_url: str = ""
     replicated: int = 0  # 1: PostgreSQL as a primary with a synchronous standby that takes over
+    standbys: int = 0  # how many more tasks of the matching service stand by
     environment: str = "auto"
     environments: int = 16  # orders mostly wait for their commit: 16 make larger batches than 8, 28 % more orders/s
     public_per_second: int = 10_000
@@ -46,6 +48,8 @@ def load(source: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(**values)  # type: ignore[arg-type]
     if not 0 <= settings.port <= MOST_PORT:
         raise SettingsError(f"PORT must be 0 to {MOST_PORT}, not {settings.port}")
+    if not 0 <= settings.standbys <= MOST_STANDBYS:
+        raise SettingsError(f"STANDBYS must be 0 to {MOST_STANDBYS}, not {settings.standbys}")
     return settings
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from local import emulated, keeper, parts, postgres, probes, replication, roles, template
+from local import databases, emulated, parts, postgres, probes, roles, template
 from local.children import die_with_parent, own_group
 from local.edge import listening_socket
 from local.parts import Addresses
-from local.replication import Node
 from local.settings import Settings, inherited
 from local.state import Secrets, State
 from local.supervisor import CannotGoOn, Supervisor
@@ -23,7 +22,7 @@ from local.template import Wiring
 
 BOOTSTRAP_SECONDS = 180.0
 READY_SECONDS = 60.0
-STOP_ORDER = (("event_sources", "edge"), ("matching_service",))
+FRONT = ("event_sources", "edge")
 
 
 class System:
@@ -39,6 +38,7 @@ class System:
         self._wiring: Wiring = template.read(Path(settings.template).resolve())
         self._owner: Mapping[str, str] = {}
         self._database_listener: socket.socket | None = None
+        self._tasks: list[str] = []
         self._jobs: set[asyncio.subprocess.Process] = set()
         self._background: set[asyncio.Task[None]] = set()
         self.supervisor = Supervisor(state, say)
@@ -48,23 +48,29 @@ class System:
             raise CannotGoOn(f"port {settings.port} cannot be used ({error.strerror}): choose one with PORT") from None
         # Both stay open here, so that clients wait in their backlogs while the edge is started again.
         self._invoke = listening_socket("127.0.0.1", probes.free_port(self._taken))
+        self._orders = listening_socket("127.0.0.1", probes.free_port(self._taken))
         self.base_url = f"http://127.0.0.1:{self._front.getsockname()[1]}"
 
     async def up(self) -> None:
         """Start everything in order; return when orders can be placed. Raise `CannotGoOn` when that is not to be."""
         first = not (roles.primary_data(self._state.folder) / "PG_VERSION").exists()
         addresses, fresh = await self._stores()
-        gateway_port = probes.free_port(self._taken)
-        service = parts.service_variables(addresses, self._secrets, gateway_port, self._settings)
+        service = parts.service_variables(addresses, self._secrets, self._settings)
+        tasks = parts.matching_services(self._settings, service, self._environment, self._taken)
+        self._tasks = [task.name for task in tasks]
         self._owner = self._environment | parts.owner_variables(service, addresses, self._secrets)
-        parts.bindings(addresses, self._secrets, self._settings).write(self._state.folder / "bindings.json")
+        orders_port = self._orders.getsockname()[1]
+        orders_url = self._settings.aws_endpoint_url or f"http://127.0.0.1:{orders_port}"
+        bindings = parts.bindings(addresses, self._secrets, self._settings, orders_url)
+        bindings.write(self._state.folder / "bindings.json")
         async with self._step("migrating and seeding the database" if first else "checking the database"):
             await self._bootstrap()
+        if not self._settings.aws_endpoint_url:
+            fd = self._orders.fileno()
+            orders = parts.order_stream(self._state, fd, orders_port, addresses, self._environment)
+            await self.supervisor.start(orders)
         async with self._step("starting the matching service and the edge"):
-            await asyncio.gather(
-                self.supervisor.start(parts.matching_service(service, self._environment, self._state)),
-                self._edge(addresses),
-            )
+            await asyncio.gather(*(self.supervisor.start(task) for task in tasks), self._edge(addresses))
         async with self._step("waiting until orders are taken"):
             await self._until_ready()
         if fresh and not first:
@@ -77,9 +83,10 @@ class System:
         for job in self._jobs:
             if job.returncode is None:
                 job.kill()
-        await self.supervisor.stop(*STOP_ORDER)
+        await self.supervisor.stop(FRONT, self._tasks)
         self._front.close()
         self._invoke.close()
+        self._orders.close()
         if self._database_listener is not None:
             self._database_listener.close()
 
@@ -133,20 +140,15 @@ class System:
         if self._settings.replicated:
             await self._replicated(port)
             return
-        had_two = (self._state.folder / "database.json").exists()
-        data = roles.without_copy(self._state.folder)
-        server = await postgres.prepare(data, self._secrets, self._environment)
-        await self.supervisor.start(postgres.part(server, port, url, addresses.owner_password, self._environment))
-        if had_two:
-            await asyncio.to_thread(replication.stand_alone, Node(server, port, addresses.owner_password))
+        await databases.alone(self._state, self._secrets, self.supervisor, self._environment, port)
 
     async def _replicated(self, port: int) -> None:
         """Start a primary and its standby behind one address, and keep them."""
         listener = self._database_listener = listening_socket("127.0.0.1", port)
         ports = [probes.free_port(self._taken) for _ in roles.NODES]
         of_all = (self._state, self._secrets, self.supervisor, self._environment)
-        keeping = await keeper.replicated(*of_all, listener, ports, self._say)
-        self._in_background(keeping.keep())
+        keeper = await databases.replicated(*of_all, listener, ports, self._say)
+        self._in_background(keeper.keep())
 
     async def _make_emulated(self, addresses: Addresses) -> bool:
         wiring = self._wiring
@@ -182,6 +184,7 @@ class System:
 
     async def _stream_was_lost(self, addresses: Addresses) -> None:
         await self._make_emulated(addresses)
+        await self.supervisor.restart("order_stream")
         await self.supervisor.restart("event_sources")
         await self._refill()
 

@@ -8,8 +8,9 @@ import signal
 import sys
 from pathlib import Path
 
-from exchange import settings
-from matching_service import bootstrap, logs
+from exchange import search, settings
+from exchange.stores.cache import Cache
+from matching_service import bootstrap, logs, timeline
 from matching_service.database import LOADING, opened, rows
 from matching_service.failpoints import Failpoints
 from matching_service.following import Diverged
@@ -17,6 +18,7 @@ from matching_service.publisher import Publisher, publish_again
 from matching_service.service import CellStopped, Service
 
 DOCUMENTS_OF_A_REFILL = 200_000
+CACHE_TIMEOUT_S = 2.0
 CELL_STOPPED = 3
 """The exit code of a leader that stopped the cell: starting it again is of no use before somebody has looked."""
 DIVERGED = 4
@@ -32,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("serve", help="lead the cell or stand by (the default)")
     commands.add_parser("publish", help="publish the journal to the stream while the parent process lives")
     commands.add_parser("refill", help="let the whole journal be published again, into a new stream")
+    beginning = commands.add_parser("timeline", help="begin the next timeline, after a restore that lost something")
+    beginning.add_argument("number", type=int, help="one that was never used")
     starting = commands.add_parser("bootstrap", help="migrate, make roles and index templates, seed; idempotent")
     starting.add_argument("--credentials", type=Path, help="write the seeded keys here, readable by the owner only")
     starting.add_argument("--base-url", default="", help="what to write as base_url beside them")
@@ -44,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     service = settings.load(settings.Service)
     logs.begin(service.service_name, service.log_level)
+    if given.command == "timeline":
+        return begin_timeline(service, given.number)
     return run(service)
 
 
@@ -88,6 +94,21 @@ def refill(loaded: settings.Service) -> int:
     """Set the publisher back to the beginning of the journal."""
     with opened(loaded.database_url, loaded.database_password, "refill", LOADING) as connection:
         publish_again(connection, loaded.cell, DOCUMENTS_OF_A_REFILL)
+    return 0
+
+
+def begin_timeline(loaded: settings.Service, number: int) -> int:
+    """Begin a timeline, and forget what Redis and the index hold of the one before."""
+    try:
+        with opened(loaded.database_url, loaded.database_password, "timeline", LOADING) as connection:
+            timeline.begin(connection, loaded.cell, number, DOCUMENTS_OF_A_REFILL)
+            found = rows(connection, "SELECT symbol FROM markets WHERE cell = %s", (loaded.cell,))
+    except timeline.CannotBegin as refused:
+        print(f"matching_service: {refused}", file=sys.stderr)  # noqa: T201 - what the command is for
+        return 1
+    timeline.forget_market_data(Cache(loaded.redis_url, CACHE_TIMEOUT_S), [symbol for (symbol,) in found])
+    if loaded.search_url:
+        timeline.forget_documents(search.client(loaded.search_url))
     return 0
 
 

@@ -31,7 +31,7 @@ def _expire(state: State, order_id: str) -> list[Event]:
     order = state.orders.get(order_id)
     if order is None:
         return []
-    return [cancel(state, state.markets[order.placed.symbol], order, "expired")]
+    return cancel(state, state.markets[order.placed.symbol], order, "expired")
 
 
 FIRE: dict[Kind, Callable[[State, str], list[Event]]] = {

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection as Connection
 from exchange import commands
 from exchange.commands import AmendOrder, CancelOrder, Command, PlacePair, Transfer
 from exchange.errors import DETAIL_OF_CODE
-from exchange.events import CommandRefused, Event, OrderCanceled, Trade
+from exchange.events import CommandRefused, Event, OrderCanceled, OrderReplenished, Trade
 from exchange.markets import Market
 from exchange.orders import FillRecord, Liquidity, OrderRecord, OrderStatus, PlaceOrder, Side
 from exchange.stores.rows import FILL_COLUMNS, FILL_SYMBOL, ORDER_COLUMNS, ORDER_SYMBOL, fill_from_row, order_from_row
@@ -18,6 +18,8 @@ from matching_service.database import rows
 
 MOST_FILLS = 1000
 MOST_EVENTS = 500
+UNTOLD = (Trade, OrderReplenished)
+"""What an uncrossing has a thousand of, and nobody asks for by an answer's events."""
 
 
 class Tables(Struct):
@@ -121,7 +123,7 @@ def events_answer(
         time=time,
         order=order,
         command=command,
-        events=events[:MOST_EVENTS],
+        events=[event for event in events if type(event) not in UNTOLD][:MOST_EVENTS],
         canceled=sum(type(event) is OrderCanceled for event in events),
     )
 

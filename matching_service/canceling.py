@@ -41,7 +41,7 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
     if market.settings.status is HALTED:
         return [refused("order.market_closed")]
     state.subjects = (order,)
-    return [cancel(state, market, order, "user")]
+    return cancel(state, market, order, "user")
 
 
 def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
@@ -58,13 +58,22 @@ def cancel_orders(state: State, command: CancelOrders) -> list[Event]:
     found = _open_orders(state, command.account_id, [each for each in markets if each.settings.status is not HALTED])
     if command.side is not None:
         found = [(market, order) for market, order in found if order.placed.side is command.side]
-    return [cancel(state, market, order, "user") for market, order in found]
+    return _cancel(state, found, "user")
 
 
 def cancel_all(state: State, account_id: str, reason: str) -> list[Event]:
     """Cancel every open order of an account, in halted markets too."""
     found = _open_orders(state, account_id, state.markets.values())
-    return [cancel(state, market, order, reason) for market, order in found]
+    return _cancel(state, found, reason)
+
+
+def _cancel(state: State, found: list[tuple[LiveMarket, Order]], reason: str) -> list[Event]:
+    """Cancel orders, of a pair the older for this reason."""
+    events: list[Event] = []
+    for market, order in found:
+        if order.ended is None:
+            events += cancel(state, market, order, reason)
+    return events
 
 
 def _is_suspended(state: State, account_id: str) -> bool:

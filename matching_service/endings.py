@@ -1,7 +1,7 @@
 """How an order ends before it is filled: refused, canceled or expired; it decides neither which nor when."""
 
 from exchange.errors import DETAIL_OF_CODE
-from exchange.events import CommandRefused, OrderCanceled, OrderRejected
+from exchange.events import CommandRefused, Event, OrderCanceled, OrderRejected
 from exchange.orders import OrderStatus
 from matching_service.accounts import Balance
 from matching_service.book import BUY, Order
@@ -21,12 +21,32 @@ def reject(order: Order, code: str) -> OrderRejected:
     return OrderRejected(placed.order_id, placed.account_id, placed.symbol, code)
 
 
-def cancel(state: State, market: LiveMarket, order: Order, reason: str) -> OrderCanceled:
-    """Take an open order out of the book and give back what it held."""
+def cancel(state: State, market: LiveMarket, order: Order, reason: str) -> list[Event]:
+    """Take an open order out of its market and give back what it held; the other leg of its pair ends with it."""
+    partner = None if order.partner_id is None else state.orders.get(order.partner_id)
+    if partner is None:
+        return [_leave(state, market, order, reason, 0)]
+    kept = partner.hold_per_lot * partner.remaining_lots
+    return [_leave(state, market, order, reason, kept), _leave(state, market, partner, "oco", 0)]
+
+
+def part(state: State, market: LiveMarket, order: Order, held: int) -> list[Event]:
+    """Cancel the other leg of a pair, if it is open, since `order` went its way; `held` is what that held before."""
+    assert order.partner_id is not None
+    partner = state.orders.get(order.partner_id)
+    return [] if partner is None else [_leave(state, market, partner, "oco", held)]
+
+
+def _leave(state: State, market: LiveMarket, order: Order, reason: str, kept: int) -> OrderCanceled:
+    """End an open order; `kept` of what it held stays held, for the other leg of its pair."""
     placed, trader = order.placed, order.trader
     spends = trader.quote if placed.side is BUY else trader.base
-    canceled = end(order, spends, reason, order.remaining_lots)
-    market.book.remove(order)
+    shown_lots = order.shown_lots
+    canceled = end(order, spends, reason, shown_lots, kept)
+    if order.is_waiting:
+        market.triggers.remove(order)
+    else:
+        market.book.remove(order)
     state.close(order)
     state.touch(order)
     if spends.noted < state.batch_start:
@@ -34,12 +54,12 @@ def cancel(state: State, market: LiveMarket, order: Order, reason: str) -> Order
     return canceled
 
 
-def end(order: Order, spends: Balance, reason: str, resting_lots: int) -> OrderCanceled:
-    """Cancel what remains of an order and release its hold; `resting_lots` leave the book by it."""
+def end(order: Order, spends: Balance, reason: str, resting_lots: int, kept: int = 0) -> OrderCanceled:
+    """Cancel what remains of an order and release its hold beyond `kept`; `resting_lots` leave the book by it."""
     placed, lots = order.placed, order.remaining_lots
     order.ended = EXPIRED if reason in EXPIRES else CANCELED
     order.reason = reason
-    held = order.hold_per_lot * lots
+    held = max(0, order.hold_per_lot * lots - kept)
     spends.held = still_held = spends.held - held
     spends.available = available = spends.available + held
     assert still_held >= 0

@@ -95,7 +95,7 @@ class Engine:
         if state.auctions:
             auctions.touched(state, events)
         if state.unsettled:
-            events += finish(state)
+            events += finish(state, events)
         return events
 
     def apply_poisoned(self, command: Command, time: int) -> list[Event]:

@@ -7,8 +7,8 @@ from exchange.orders import PlaceOrder
 from matching_service.book import BUY, Order
 from matching_service.endings import EXPIRED, reject
 from matching_service.matching import work
-from matching_service.rules import refusal, spending
-from matching_service.state import LIMIT, State
+from matching_service.rules import refusal, spending, waiting_refusal
+from matching_service.state import LIMIT, MARKET, LiveMarket, State
 
 
 def place(state: State, placed: PlaceOrder) -> list[Event]:
@@ -18,6 +18,11 @@ def place(state: State, placed: PlaceOrder) -> list[Event]:
     market = state.markets[placed.symbol]
     order = state.order(market, placed)
     _enter(state, order)
+    kind = placed.type
+    if kind is not LIMIT and kind is not MARKET:
+        return _wait(state, market, order)
+    if placed.expire_time is not None and placed.expire_time <= state.time:
+        return _expire(order, "expired")
     fills, ending = market.book.plan(order)
     needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
     spends = order.trader.quote if placed.side is BUY else order.trader.base
@@ -32,7 +37,7 @@ def place(state: State, placed: PlaceOrder) -> list[Event]:
     events = work(state, market, order, spends, fills, ending)
     accepted = OrderAccepted(
         placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks,
-        0 if order.ended is not None else order.remaining_lots, spends.available, spends.held,
+        order.shown_lots, spends.available, spends.held,
     )  # fmt: skip
     return [accepted, *events] if events else [accepted]
 
@@ -41,6 +46,9 @@ def check(state: State, placed: PlaceOrder) -> str | None:
     """Return the code with which `place` would refuse the order now, None if it would take it."""
     market = state.markets[placed.symbol]
     order = state.order(market, placed)
+    if placed.type is not LIMIT and placed.type is not MARKET:
+        order.is_waiting = True
+        return waiting_refusal(market, order, order.hold_per_lot * order.remaining_lots, order.spends.available)
     fills, ending = market.book.plan(order)
     needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
     return refusal(market, order, needed, order.spends.available, fills, ending)
@@ -64,13 +72,44 @@ def _place_queued(state: State, queued: PlaceOrder, deadlines: tuple[int, int]) 
     if state.time <= latest and not (placed.type is LIMIT and market.book.plan(order)[0]):
         return place(state, placed)
     _enter(state, order)
+    return _expire(order, "queue_deadline")
+
+
+def _wait(state: State, market: LiveMarket, order: Order) -> list[Event]:
+    """Let an order wait for its trigger, or refuse it; it holds from now on what it will need."""
+    order.is_waiting = True
+    placed, spends = order.placed, order.spends
+    needed = order.hold_per_lot * order.remaining_lots
+    code = waiting_refusal(market, order, needed, spends.available)
+    if code is not None:
+        return [reject(order, code)]
+    if placed.expire_time is not None and placed.expire_time <= state.time:
+        return _expire(order, "expired")
+    spends.available -= needed
+    spends.held += needed
+    if spends.noted < state.batch_start:
+        state.note(spends)
+    market.triggers.add(order, market.figures.last_price_ticks)
+    state.open(order)
+    return [
+        OrderAccepted(
+            placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks,
+            0, spends.available, spends.held,
+        )
+    ]  # fmt: skip
+
+
+def _expire(order: Order, reason: str) -> list[Event]:
+    """End an order that came too late, before it held anything."""
+    placed, spends = order.placed, order.spends
+    order.is_waiting = False
     order.ended = EXPIRED
-    order.reason = "queue_deadline"
-    of, balance = (placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks), order.spends
+    order.reason = reason
+    of = (placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks)
     remaining = None if placed.quantity_lots is None else order.remaining_lots
     return [
-        OrderAccepted(*of, 0, balance.available, balance.held),
-        OrderCanceled(*of, remaining, 0, "queue_deadline", balance.available, balance.held),
+        OrderAccepted(*of, 0, spends.available, spends.held),
+        OrderCanceled(*of, remaining, 0, reason, spends.available, spends.held),
     ]
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import psycopg2
 from msgspec import Struct
+from psycopg2 import extensions
 from psycopg2.extensions import connection as Connection
 
 from exchange import commands, events
 from exchange.commands import Journaled
 from exchange.events import Event
-from matching_service.database import rows
+from matching_service.database import finish, rows
 from matching_service.failpoints import NONE, Failpoints
 from matching_service.tables import TableRows
 
@@ -25,7 +26,10 @@ RULES_VERSION = 1
 KNOWN_RULES = frozenset({1})
 """The rules that this build can apply: the current ones, and the next once they are written."""
 FENCED = "EX001"
+READ_ONLY = "25006"
 RESEND_PAUSE_S = 0.05
+COMMIT_S = 2.0
+"""A batch without an answer for this long is in doubt: its server is stopped, or its commit waits for a standby."""
 GENESIS = bytes(32)
 """The chain before the first batch."""
 
@@ -138,11 +142,12 @@ def commit(connection: Connection, batch: Batch, insert: Callable[[Connection, B
     """
     try:
         (insert or _run)(connection, batch)
-        connection.commit()  # nothing is left to do, nor sent, in autocommit
+        if connection.info.transaction_status == extensions.TRANSACTION_STATUS_INTRANS:
+            connection.commit()
     except psycopg2.Error as error:
         if error.pgcode == FENCED:
             raise Fenced(str(error)) from None
-        if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) and _is_lost(connection, error):
+        if _is_lost(connection, error):
             raise Doubtful(str(error)) from error
         raise
     if any(_LOST_WAIT in notice for notice in connection.notices):
@@ -170,6 +175,7 @@ class Writer:
             try:
                 return self._attempt(batch, is_resent)
             except Doubtful:
+                self.connection.close()
                 if self.is_closed or time.monotonic() > give_up_at:
                     raise
             is_resent = True
@@ -196,12 +202,11 @@ class Writer:
 
 def is_committed(connection: Connection, batch: Batch) -> bool:
     """Tell whether the journal holds this very batch at its place."""
-    found = rows(
-        connection,
-        "SELECT batch_id::text FROM journal WHERE cell = %s AND first_sequence = %s",
-        (batch.cell, batch.first_sequence),
-    )
-    return found == [(batch.batch_id,)]
+    with connection.cursor() as cursor:
+        statement = "SELECT batch_id::text FROM journal WHERE cell = %s AND first_sequence = %s"
+        cursor.execute(statement, (batch.cell, batch.first_sequence))
+        finish(connection, COMMIT_S)
+        return cursor.fetchall() == [(batch.batch_id,)]
 
 
 def row_holding(connection: Connection, cell: int, sequence: int) -> JournalRow | None:
@@ -273,8 +278,16 @@ def _run(connection: Connection, batch: Batch) -> None:
                 *(() if positions is None else (batch.cell, positions)),
             ),
         )
+        finish(connection, COMMIT_S)
 
 
 def _is_lost(connection: Connection, error: psycopg2.Error) -> bool:
-    """Tell a lost connection or a server going down (class 57P, 08) from a statement that definitely failed."""
+    """Tell a lost connection or a server going down (class 57P, 08) from a statement that definitely failed.
+
+    A server that may only be read was the primary once: a new connection finds the one that is now.
+    """
+    if error.pgcode == READ_ONLY:
+        return True
+    if not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return False
     return bool(connection.closed) or error.pgcode is None or error.pgcode[:3] in {"57P", "080"}

@@ -5,11 +5,22 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from exchange.events import BookUncrossed, Event, OrderAccepted, OrderCanceled, Trade
+from exchange.events import (
+    BookUncrossed,
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderCanceled,
+    OrderReplenished,
+    OrderTriggered,
+    SelfTradePrevented,
+    Trade,
+)
 from exchange.markets import Market
-from exchange.orders import Side
+from exchange.orders import SelfTradePrevention, Side
 
 CHECKSUM_LEVELS = 10
+DECREMENT = SelfTradePrevention.DECREMENT
 
 
 class Level(Struct, gc=False):
@@ -69,21 +80,31 @@ class LevelBook:
 
     def apply(self, event: Event) -> None:
         """Follow one event of this market; those that move no level are passed over."""
-        if type(event) is OrderAccepted:
-            if event.resting_lots:
-                assert event.price_ticks is not None
-                self.halves[event.side].change(event.price_ticks, event.resting_lots, 1)
+        if type(event) is OrderAccepted or type(event) is OrderTriggered:
+            self._change(event.side, event.price_ticks, event.resting_lots, 1)
         elif type(event) is BookUncrossed:
             for side, levels in ((Side.BUY, event.bids), (Side.SELL, event.asks)):
                 for price_ticks, lots, orders in levels:
                     self.halves[side].change(price_ticks, -lots, -orders)
         elif type(event) is Trade and not event.is_auction:
-            maker_side = Side.SELL if event.taker_side is Side.BUY else Side.BUY
             gone = -1 if event.maker_remaining_lots == 0 else 0
-            self.halves[maker_side].change(event.price_ticks, -event.quantity_lots, gone)
-        elif type(event) is OrderCanceled and event.resting_lots:
-            assert event.price_ticks is not None
-            self.halves[event.side].change(event.price_ticks, -event.resting_lots, -1)
+            self.halves[_other(event.taker_side)].change(event.price_ticks, -event.quantity_lots, gone)
+        elif type(event) is OrderCanceled:
+            self._change(event.side, event.price_ticks, -event.resting_lots, -1)
+        elif type(event) is OrderAmended:
+            self._change(event.side, event.old_price_ticks, -event.old_resting_lots, -1)
+            self._change(event.side, event.price_ticks, event.resting_lots, 1)
+        elif type(event) is OrderReplenished:
+            self._change(event.side, event.price_ticks, event.displayed_lots, 0)
+        elif type(event) is SelfTradePrevented:
+            gone = -1 if event.mode is DECREMENT and event.maker_remaining_lots == 0 else 0
+            self._change(_other(event.taker_side), event.price_ticks, -event.maker_resting_lots_removed, gone)
+
+    def _change(self, side: Side, price_ticks: int | None, lots: int, orders: int) -> None:
+        """Change a level by what an order shows; one that shows nothing stands at none."""
+        if lots:
+            assert price_ticks is not None
+            self.halves[side].change(price_ticks, lots, orders)
 
     def add(self, side: Side, price_ticks: int, quantity_lots: int) -> None:
         """Add one resting order, as when the copy is filled from the tables."""
@@ -106,3 +127,7 @@ class LevelBook:
             f'{{"symbol":"{self.market.symbol}","sequence":{sequence},"time":"{time_text}","checksum":{self.checksum()},'
             f'"bids":{self.halves[Side.BUY].json(depth)},"asks":{self.halves[Side.SELL].json(depth)}}}'
         )
+
+
+def _other(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY

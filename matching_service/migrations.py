@@ -64,21 +64,15 @@ def grant_roles(connection: Connection, passwords: dict[str, str]) -> None:
     try:
         for role in (SERVICE_ROLE, EDGE_ROLE):
             if not rows(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
-                _run(connection, "CREATE ROLE {} LOGIN", role)
+                rows(connection, sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
             if passwords.get(role):
                 statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
                     sql.Identifier(role), sql.Literal(passwords[role])
                 )
-                with connection.cursor() as cursor:
-                    cursor.execute(statement)
+                rows(connection, statement)
         rows(connection, _GRANTS)
     finally:
         rows(connection, "SELECT pg_advisory_unlock(%s)", (LOCK,))
-
-
-def _run(connection: Connection, statement: str, identifier: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(statement).format(sql.Identifier(identifier)))
 
 
 _GRANTS = f"""

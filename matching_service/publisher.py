@@ -34,7 +34,7 @@ from matching_service.journal import JournalRow
 
 POSITION = "executions"
 DOCUMENTS_FROM = "executions_documents_from"
-TIMELINE = 1
+TIMELINE = "timeline"
 ROWS_A_TURN = 400
 MOST_RECORDS, MOST_BYTES = 500, 4_000_000
 PACE_S = 0.25
@@ -57,6 +57,11 @@ def position(connection: Connection, cell: int, name: str) -> int:
     """Return how far a reader has come, 0 at the beginning."""
     found = rows(connection, "SELECT position FROM positions WHERE cell = %s AND name = %s", (cell, name))
     return int(found[0][0]) if found else 0
+
+
+def timeline(connection: Connection, cell: int) -> int:
+    """Return which history of the cell the journal tells: 1 until a restore that lost some of it began the next."""
+    return max(position(connection, cell, TIMELINE), 1)
 
 
 def set_position(connection: Connection, cell: int, name: str, sequence: int) -> None:
@@ -92,6 +97,7 @@ class Publisher:
         self.markets: dict[str, Market] = {}
         self._put = failpoints.around("kinesis", put)
         self.documents_from = position(connection, cell, DOCUMENTS_FROM)
+        self.timeline = timeline(connection, cell)
 
     def run(self, goes_on: Callable[[], bool]) -> None:
         """Publish until `goes_on` says no; what fails is tried again, later and later."""
@@ -134,7 +140,7 @@ class Publisher:
             end = bisect_left(orders, row.last_sequence + 1, key=_sequence)
             for key, entries in entries_by_key(journaled, events).items():
                 yield StreamRecord(
-                    timeline=TIMELINE,
+                    timeline=self.timeline,
                     cell=self.cell,
                     epoch=row.epoch,
                     batch_id=row.batch_id,
@@ -199,7 +205,7 @@ def entries_by_key(journaled: list[Journaled], events: list[list[Event]]) -> dic
             by_key.setdefault(key_of_event(event, entry.command), []).append((index, event))
         command: Command | None = entry.command
         for key, found in (by_key or {key_of_command(entry.command): []}).items():
-            made = stream.entry_of(entry.sequence, entry.time, command, found, entry.poisoned)
+            made = stream.entry_of(entry.sequence, entry.time, command, found, entry.poisoned, entry.trace)
             grouped.setdefault(key, []).append(made)
             command = None
     return grouped

@@ -4,13 +4,15 @@ from exchange.amounts import UNITS_BOUND
 from exchange.markets import MarketStatus
 from exchange.orders import PlaceOrder
 from matching_service.book import BUY, NO_MATCH, Band, Ending, Fill, Order
-from matching_service.state import GTC, LIMIT, NOT_FOUND, Copy, LiveMarket, Refusal, State
+from matching_service.state import FOK, GTC, IOC, LIMIT, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
 """The open orders that an account may have in a market."""
 UNKNOWN_MARKET = Refusal("request.invalid", "There is no such market.", "symbol")
 # A name of this module costs 14 ns, an attribute of an enum class 40.
 OPEN = MarketStatus.OPEN
+FUNDS = "order.insufficient_funds"
+AT_ONCE = (IOC, FOK)
 
 
 def examine_order(state: State, placed: PlaceOrder) -> Copy | Refusal | None:
@@ -52,13 +54,22 @@ def refusal(
         return "order.max_quantity"
     if market.book.band is not None and _leaves_band(placed, market.book.band):
         return "order.price_band"
-    if placed.time_in_force is GTC and len(order.trader.order_ids) >= MAX_OPEN_ORDERS:
+    tif = placed.time_in_force
+    if (tif is GTC or tif not in AT_ONCE or order.is_waiting) and len(order.trader.order_ids) >= MAX_OPEN_ORDERS:
         return "order.too_many_open"
     if placed.post_only and (fills or ending is not NO_MATCH):
         return "order.would_cross"
     if needed > available:
-        return "order.insufficient_funds"
+        return FUNDS
     return None
+
+
+def waiting_refusal(market: LiveMarket, order: Order, needed: int, available: int) -> str | None:
+    """Return the first rule that an order which is to wait for a trigger breaks."""
+    code = refusal(market, order, needed, available, [], NO_MATCH)
+    if code in (None, FUNDS) and market.triggers.would_trigger(order, market.figures.last_price_ticks):
+        return "order.would_trigger"
+    return code
 
 
 def _closed(market: LiveMarket, order: Order) -> str | None:
@@ -66,9 +77,8 @@ def _closed(market: LiveMarket, order: Order) -> str | None:
     placed, is_collecting = order.placed, market.book.is_collecting and market.figures.uncrossing_ticks is None
     if not order.trader.may_trade:
         return "account.suspended"
-    if is_collecting and placed.type is LIMIT and placed.time_in_force is GTC and not placed.post_only:
-        return None
-    return "order.market_closed"
+    rests = placed.type is LIMIT and placed.time_in_force not in AT_ONCE and not placed.post_only
+    return None if is_collecting and (rests or order.is_waiting) else "order.market_closed"
 
 
 def _leaves_band(placed: PlaceOrder, band: Band) -> bool:
@@ -83,4 +93,5 @@ def spending(market: LiveMarket, order: Order, fills: list[Fill]) -> int:
     """Return what an order that holds nothing is going to spend at most: its quote quantity, or what its walk costs."""
     if order.placed.quote_quantity is not None:
         return order.placed.quote_quantity
-    return sum(abs(maker.key) * lots for maker, lots in fills) * market.quote_units_per_tick_lot
+    met = sum(abs(maker.key) * lots for maker, lots in fills if maker.trader is not order.trader)
+    return met * market.quote_units_per_tick_lot

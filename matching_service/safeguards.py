@@ -3,7 +3,7 @@
 from exchange.commands import CancelAllAfter, ChangeAccount, HaltExchange, KillSwitch, ResumeExchange
 from exchange.events import AccountChanged, DeadManSet, Event, ExchangeHalted, ExchangeResumed
 from matching_service import auctions
-from matching_service.accounts import ACTIVE, CANCEL_ONLY, STATUSES, SUSPENDED, Account
+from matching_service.accounts import ACTIVE, CANCEL_ONLY, FEES, STATUSES, SUSPENDED, Account
 from matching_service.canceling import cancel_all
 from matching_service.endings import refused
 from matching_service.state import NOT_FOUND, Copy, Refusal, State
@@ -11,11 +11,11 @@ from matching_service.timers import Kind, Timer
 
 
 def examine_of_account(state: State, command: ChangeAccount | KillSwitch | CancelAllAfter) -> Copy | Refusal | None:
-    """Say whether the request was done before, or there is no such account."""
+    """Say whether the request was done before, or there is no such account; the one of the fees is nobody's."""
     copy = state.copy_of_request(command.request_id)
     if copy is not None:
         return copy
-    return None if command.account_id in state.accounts.by_id else NOT_FOUND
+    return None if command.account_id in state.accounts.by_id and command.account_id != FEES else NOT_FOUND
 
 
 def examine_of_exchange(state: State, command: HaltExchange | ResumeExchange) -> Copy | None:

@@ -11,7 +11,7 @@ import psycopg2
 from exchange import wire
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import certificates, lease, shards, waiting_room
+from matching_service import certificates, lease, protection, shards, waiting_room
 from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
@@ -117,6 +117,8 @@ class Service:
         tasks = [asyncio.create_task(held.keep())]
         if self.settings.executions_stream:
             tasks.append(asyncio.create_task(keep_publishing()))
+        if self.settings.ecs_agent_uri:
+            tasks.append(asyncio.create_task(protection.hold(self.settings.ecs_agent_uri)))
         try:
             poisoned = await self._lead(held, tasks, None)
             while poisoned is not None:

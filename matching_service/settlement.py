@@ -1,27 +1,35 @@
 """The trades of one order: lots, money and fees change hands, and both orders count it; it never asks whether."""
 
-from exchange.events import Trade
+from exchange.events import Event, OrderReplenished, Trade
 from exchange.orders import OrderStatus
 from matching_service.accounts import Balance
-from matching_service.book import BUY, Fill, Order
+from matching_service.book import BUY, Fill, Order, next_slice
+from matching_service.endings import part
 from matching_service.fees import RATE_ONE, charge
+from matching_service.prevention import prevent
 from matching_service.state import LiveMarket, State
 
 FILLED = OrderStatus.FILLED
 
 
-def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) -> list[Trade]:
-    """Exchange each of `fills` at its maker's price; return the events, each with the balances as they were then."""
+def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) -> list[Event]:
+    """Exchange each of `fills` at its maker's price; return the events, each with the balances as they were then.
+
+    One with an order of the same account is prevented as the taker's mode says.
+    """
     trader, fees, settings, hold_per_lot = taker.trader, market.fees, market.settings, taker.hold_per_lot
     buys = taker.placed.side is BUY
     pays, gets = (trader.quote, trader.base) if buys else (trader.base, trader.quote)
     maker_fees, taker_fees = (fees.quote, fees.base) if buys else (fees.base, fees.quote)
     is_plain, rebate = not settings.fee_tiers and settings.maker_fee_rate >= 0, 0
-    trades: list[Trade] = []
+    events: list[Event] = []
     for maker, lots in fills:
+        other = maker.trader
+        if other is trader:
+            events += prevent(state, market, taker, maker, lots)
+            continue
         base = lots * market.base_units_per_lot
         quote = lots * abs(maker.key) * market.quote_units_per_tick_lot
-        other = maker.trader
         if buys:
             paid, received, maker_pays, maker_gets = quote, base, other.base, other.quote
         else:
@@ -43,12 +51,30 @@ def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) ->
         taker_fees.available += taker_fee - rebate
         assert maker_pays.held >= 0 <= pays.held
         assert pays.available >= 0
-        taker.filled_quote += quote
-        taker.fee += taker_fee
-        taker.remaining_lots -= lots
-        trades.append(_counted(state, market, maker, taker, lots, quote, maker_fee - rebate, taker_fee))
+        events.append(_counted(state, market, maker, taker, lots, quote, maker_fee - rebate, taker_fee))
+        if maker.displayed_lots is not None or maker.partner_id is not None:
+            events += _follow(state, market, maker, lots)
     _note(state, gets, maker_fees, taker_fees)
-    return trades
+    return events
+
+
+def _follow(state: State, market: LiveMarket, maker: Order, lots: int) -> list[Event]:
+    """Let happen what a trade of `lots` does beside: an iceberg shows more, the other leg of a pair is canceled."""
+    events: list[Event] = []
+    if maker.displayed_lots == 0 and maker.remaining_lots:
+        events.append(_replenish(state, market, maker))
+    if maker.partner_id is not None:
+        events += part(state, market, maker, maker.hold_per_lot * (maker.remaining_lots + lots))
+    return events
+
+
+def _replenish(state: State, market: LiveMarket, order: Order) -> OrderReplenished:
+    """Let an iceberg, whose slice is used up, show its next one behind all others at its price."""
+    placed = order.placed
+    order.displayed_lots = shown = next_slice(order, order.remaining_lots)
+    order.priority_sequence = state.next_priority()
+    market.book.move_back(order)
+    return OrderReplenished(placed.order_id, placed.account_id, placed.symbol, placed.side, abs(order.key), shown)
 
 
 def _counted(
@@ -65,6 +91,9 @@ def _counted(
         state.note(maker_base)
     if maker_quote.noted < state.batch_start:
         state.note(maker_quote)
+    taker.filled_quote += quote
+    taker.fee += taker_fee
+    taker.remaining_lots -= lots
     maker.sequence = state.sequence
     maker.updated_time = state.time
     maker.filled_quote += quote
@@ -73,6 +102,8 @@ def _counted(
     else:
         maker.rebate -= maker_fee
     maker.remaining_lots = left = maker.remaining_lots - lots
+    if maker.displayed_lots is not None:
+        maker.displayed_lots -= lots
     if not left:
         maker.ended = FILLED
         market.book.remove(maker)

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from exchange.commands import CreateApiKey
-from exchange.markets import Market, MarketFigures
-from exchange.orders import OrderRecord
+from exchange.markets import Market, MarketFigures, MarketStatus
+from exchange.orders import OrderRecord, OrderStatus
 from matching_service import auctions, fees
 from matching_service.accounts import Account, Balance, FeeVolume
 from matching_service.book import BUY
 from matching_service.safeguards import follow_dead_man
 from matching_service.state import ApiKey, ListedAsset, State
+
+OPEN = MarketStatus.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +125,33 @@ def _reopen(state: State, record: OrderRecord, priority_sequence: int) -> None:
     order.sequence = record.sequence
     order.created_time = record.created_time
     order.updated_time = record.updated_time
+    order.is_waiting = record.status is OrderStatus.PENDING_TRIGGER
+    order.displayed_lots = record.displayed_lots
+    order.trigger_ticks = record.trigger_ticks
+    order.partner_id = record.partner_id
+    order.prevented_lots = record.prevented_lots
     assert order.record() == record
-    market.book.add(order)
-    order.trader.order_ids.add(placed.order_id)
-    state.orders[placed.order_id] = order
+    state.open(order)
+    if not order.is_waiting:
+        market.book.add(order)
+        return
+    market.triggers.restore(order, market.figures.last_price_ticks)
+    if market.settings.status is OPEN and market.triggers.has_due():
+        state.unsettled[market] = None
 
 
 def _assert_holds(state: State) -> None:
     """Check that every balance holds exactly what its open orders need."""
     held: dict[tuple[str, str], int] = defaultdict(int)
     for order in state.orders.values():
-        held[order.spends.account_id, order.spends.asset] += order.hold_per_lot * order.remaining_lots
+        needed = order.hold_per_lot * order.remaining_lots
+        partner = None if order.partner_id is None else state.orders.get(order.partner_id)
+        if partner is not None:
+            other = partner.hold_per_lot * partner.remaining_lots
+            # The leg that holds more holds for both; of two that hold the same, the older.
+            if (other, order.priority_sequence) > (needed, partner.priority_sequence):
+                continue
+        held[order.spends.account_id, order.spends.asset] += needed
     for balance in state.accounts.balances():
         assert balance.held == held.pop((balance.account_id, balance.asset), 0), balance
     assert not held

@@ -42,7 +42,7 @@ class Standby:
         self.follower: Follower | None = None
         self.stopping = threading.Event()
         self.fitness_checked_s = float("-inf")
-        self.last_trouble = ""
+        self.last_trouble: str | None = None
 
     def run(self) -> Tenure | None:
         """Follow until the lease is won, or until `stop`; raise `Diverged` when the memory is wrong. Blocks."""
@@ -115,7 +115,8 @@ class Standby:
         if standing is not None and standing.stopped is not None:
             self._note(Role.STOPPED, f"the cell is stopped: {standing.stopped}")
         else:
-            self._note(Role.STANDBY, "")
+            is_led = standing is not None and standing.remaining_ms > 0
+            self._note(Role.STANDBY, "" if is_led else "nobody leads the cell")
 
     def _note(self, role: Role, why: str) -> None:
         """Tell of a change, once while it stays the same."""

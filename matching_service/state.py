@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from exchange.commands import CreateApiKey, Transfer
 from exchange.errors import DETAIL_OF_CODE
 from exchange.markets import Asset, Market, MarketFigures
-from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, TimeInForce
+from exchange.orders import OrderType, PlaceOrder, TimeInForce
 from matching_service.accounts import FEES, Account, Accounts, Balance, FeeVolume, Trader
 from matching_service.book import BUY, EAGEREST, Book, Order
 from matching_service.memory import RecentIds, RequestIds
-from matching_service.timers import Timers
+from matching_service.timers import Kind, Timer, Timers, expiry
+from matching_service.triggers import Triggers
 
 # A name of this module costs 14 ns, an attribute of an enum class 40.
 LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
 GTC, IOC, FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
-CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
 PRIORITY_BITS = 20
 """A priority is a command's sequence and, in these low bits, the place of what it entered or moved to the back."""
 
@@ -86,6 +86,7 @@ class LiveMarket:
     fees: Trader
     figures: MarketFigures
     traders: dict[str, Trader] = field(default_factory=dict)
+    triggers: Triggers = field(default_factory=Triggers)
 
     def fee_volumes(self) -> Iterator[FeeVolume]:
         """Return the volumes of everybody."""
@@ -210,21 +211,16 @@ class State:
         return market
 
     def order(self, market: LiveMarket, placed: PlaceOrder) -> Order:
-        """Return `placed`, of a kind that this version knows, as a new order that holds nothing and rests nowhere."""
-        assert placed.self_trade_prevention is CANCEL_NEWEST
-        assert placed.display_lots is placed.expire_time is None
+        """Return `placed` as a new order that holds nothing and rests nowhere."""
         trader = market.traders.get(placed.account_id)
         if trader is None:
             trader = self.trader(market, placed.account_id)
         price_ticks, lots = placed.price_ticks, placed.quantity_lots
         if price_ticks is None:
-            assert placed.type is MARKET
-            assert placed.time_in_force in (IOC, FOK)
             assert (lots is None) is not (placed.quote_quantity is None)
             assert lots is not None or placed.side is BUY
             key, hold_per_lot = EAGEREST, 0 if placed.side is BUY else market.base_units_per_lot
         else:
-            assert placed.type is LIMIT
             assert lots
             assert price_ticks > 0
             if placed.side is BUY:
@@ -247,12 +243,20 @@ class State:
         order_id = order.placed.order_id
         order.trader.order_ids.add(order_id)
         self.orders[order_id] = order
+        if order.placed.time_in_force is not GTC:
+            due = expiry(order.placed, order.created_time)
+            if due is not None:
+                self.timers.arm(Timer(due, Kind.EXPIRY, order.priority_sequence, order_id))
 
     def close(self, order: Order) -> None:
         """Count an order no longer among the open ones."""
         order_id = order.placed.order_id
         order.trader.order_ids.remove(order_id)
         del self.orders[order_id]
+        if order.placed.time_in_force is not GTC:
+            due = expiry(order.placed, order.created_time)
+            if due is not None:
+                self.timers.disarm(due, Kind.EXPIRY, order_id)
 
     def touch(self, order: Order) -> None:
         """Let an order be changed by the command that is being applied."""

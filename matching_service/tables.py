@@ -143,10 +143,11 @@ def _scaled(number: int | None, step: int, exponent: str) -> str:
 
 
 def _progress(order: Order, scale: Scale) -> str:
-    """Return what was filled and what remains; a fee is charged in the asset received."""
+    """Return what was filled and what remains; a fee is charged in the asset received, a rebate paid in the other."""
     lot, quantity, base, quote = scale.lot_step, scale.quantity, scale.base_units, scale.quote_units
     remaining = "" if order.placed.quantity_lots is None else f"{order.remaining_lots * lot}{quantity}"
-    fees = f"{order.fee}{base},0{quote}" if order.placed.side is Side.BUY else f"0{base},{order.fee}{quote}"
+    fee, rebate = order.fee, -order.rebate
+    fees = f"{fee}{base},{rebate}{quote}" if order.placed.side is Side.BUY else f"{rebate}{base},{fee}{quote}"
     return f"{order.status},{order.filled_lots * lot}{quantity},{remaining},{order.filled_quote}{quote},{fees}"
 
 

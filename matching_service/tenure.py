@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from exchange.commands import Command
 from exchange.settings import Service as Settings
 from matching_service import journal, lease, replica
-from matching_service.database import LOADING, connect, opened, rows
+from matching_service.database import LOADING, connect, connect_in_transactions, opened, rows
 from matching_service.engine import Engine
 from matching_service.failpoints import NONE, Failpoints
 from matching_service.following import Diverged, Follower
@@ -115,9 +115,8 @@ class Tenure:
 
     def _connect(self) -> Connection:
         name = f"{self.candidate.application_name}/{self.leadership.epoch}"
-        connection = connect(self.settings.database_url, self.settings.database_password, name)
-        connection.autocommit = not self.failpoints.is_within_transaction
-        return connection
+        connect_as = connect_in_transactions if self.failpoints.is_within_transaction else connect
+        return connect_as(self.settings.database_url, self.settings.database_password, name)
 
     def _reconnect_keeper(self) -> None:
         try:

@@ -4,6 +4,18 @@ from bisect import bisect_left, insort
 from enum import IntEnum
 from typing import NamedTuple
 
+from exchange.orders import PlaceOrder, TimeInForce
+
+DAY_US = 86_400_000_000
+DAY, GTD = TimeInForce.DAY, TimeInForce.GTD
+
+
+def expiry(placed: PlaceOrder, entered: int) -> int | None:
+    """Return when an order expires that was entered at a time, in microseconds: a day order at the next 00:00 UTC."""
+    if placed.time_in_force is DAY:
+        return (entered // DAY_US + 1) * DAY_US
+    return placed.expire_time if placed.time_in_force is GTD else None
+
 
 class Kind(IntEnum):
     """What is due; of those due at one time, in this order."""

@@ -6,6 +6,7 @@ from exchange.events import BookUncrossed, Event, Trade
 from exchange.orders import OrderStatus
 from matching_service import fees
 from matching_service.book import MAX_FILLS, Book, BookSide, Order
+from matching_service.endings import part
 from matching_service.state import LiveMarket, State
 
 FILLED = OrderStatus.FILLED
@@ -35,12 +36,17 @@ def uncross(state: State, market: LiveMarket, price_ticks: int) -> tuple[list[Ev
     pairs = _pairs(market, price_ticks)
     if not pairs:
         return [], 0
-    shown = {order: _shown(order) for bid, ask, _ in pairs for order in (bid, ask)}
-    trades: list[Event] = [_trade(state, market, pair, price_ticks) for pair in pairs]
+    shown = {order: order.shown_lots for bid, ask, _ in pairs for order in (bid, ask)}
+    trades: list[Event] = []
+    for bid, ask, lots in pairs:
+        trades.append(_trade(state, market, (bid, ask, lots), price_ticks))
+        for order in (bid, ask):
+            if order.partner_id is not None:
+                trades += part(state, market, order, order.hold_per_lot * (order.remaining_lots + lots))
     levels: dict[int, list[int]] = {}
     for order, lots in shown.items():
         level = levels.setdefault(order.key, [0, 0])
-        level[0] += lots - _shown(order)
+        level[0] += lots - order.shown_lots
         level[1] += order.ended is not None
     bids = tuple((key, lots, orders) for key, (lots, orders) in levels.items() if key > 0)
     asks = tuple((-key, lots, orders) for key, (lots, orders) in levels.items() if key < 0)
@@ -109,14 +115,11 @@ def _count(state: State, market: LiveMarket, order: Order, lots: int, quote: int
     order.filled_quote += quote
     order.fee += fee
     order.remaining_lots -= lots
+    if order.displayed_lots is not None:
+        order.displayed_lots = min(order.displayed_lots, order.remaining_lots)
     if market.settings.fee_tiers:
         fees.count(state, market, order.trader, quote)
     if not order.remaining_lots:
         order.ended = FILLED
         market.book.remove(order)
         state.close(order)
-
-
-def _shown(order: Order) -> int:
-    """Return what others see of an order."""
-    return order.remaining_lots

@@ -11,6 +11,7 @@ import pytest
 from exchange import sealing
 from exchange.commands import CreateApiKey
 from exchange.gateway_client import GatewayClient
+from exchange.settings import Service as Settings
 from matching_service import seed
 from tests.alb import Key, Reply, asked, event, function
 from tests.servers import postgres, valkey
@@ -51,9 +52,17 @@ class Edge:
 def edge(**environment: str) -> Iterator[Edge]:
     """Start everything, seed it, and close it at the end."""
     given = settings(postgres(), valkey())
-    with serving(given) as engine, pytest.MonkeyPatch.context() as patch:
+    with serving(given) as engine:
         seeded(engine)
-        submitted(engine, *(_key(name, given.key_encryption_key) for name in KEYS))
+        submitted(engine, *keys(given.key_encryption_key))
+        with functions(given, engine, **environment) as made:
+            yield made
+
+
+@contextmanager
+def functions(given: Settings, engine: GatewayClient, **environment: str) -> Iterator[Edge]:
+    """Load the functions for a cell that somebody leads, or nobody."""
+    with pytest.MonkeyPatch.context() as patch:
         variables = {
             "DATABASE_URL": given.database_url,
             "REDIS_URL": given.redis_url,
@@ -70,6 +79,11 @@ def edge(**environment: str) -> Iterator[Edge]:
         finally:
             for each in (made.trading, made.market_data, made.admin):
                 each.clients().close()
+
+
+def keys(key_encryption_key: str) -> list[CreateApiKey]:
+    """Return the commands that make the keys of all who call."""
+    return [_key(name, key_encryption_key) for name in KEYS]
 
 
 def _key(name: str, key_encryption_key: str) -> CreateApiKey:

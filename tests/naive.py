@@ -22,6 +22,7 @@ class NaiveOrder:
     filled_quote: int = 0
     fee: int = 0
     reason: str | None = None
+    met: "tuple[NaiveOrder, int] | None" = None
 
     @property
     def left(self) -> int | None:
@@ -101,6 +102,8 @@ class Naive:
         if placed.time_in_force == "fok" and stop != "complete":
             plan = []
         trades = [self.trade(maker, order, lots) for maker, lots in plan]
+        if stop == "own" and placed.time_in_force != "fok":
+            trades.append(self.prevention(order))
 
         end = self.end_of(order, stop)
         canceled: list[Row] = []
@@ -182,6 +185,10 @@ class Naive:
             if lots_left == 0 or (money is not None and money < one_lot):
                 return plan, "complete"
             if maker.placed.account_id == placed.account_id:
+                order.met = (
+                    maker,
+                    min(maker.left, money // one_lot if lots_left is None and money else lots_left or 0),
+                )
                 return plan, "own"
             if len(plan) == self.max_fills:
                 return plan, "bound"
@@ -245,6 +252,18 @@ class Naive:
             taker.placed.account_id, taker.placed.side, price, lots, quote, maker_fee, order_fee,
             maker.left, taker.left, *absolutes,
             self.balance("fees", market.base)[0], self.balance("fees", market.quote)[0], False,
+        )  # fmt: skip
+
+    def prevention(self, taker: NaiveOrder) -> Row:
+        """Nothing changes by it: the taker is canceled after."""
+        assert taker.met is not None
+        maker, lots = taker.met
+        account, buys = taker.placed.account_id, taker.placed.side == "buy"
+        base, quote = self.balance(account, self.market.base), self.balance(account, self.market.quote)
+        return (
+            "SelfTradePrevented", self.market.symbol, account, maker.placed.order_id, taker.placed.order_id,
+            taker.placed.side, taker.placed.self_trade_prevention, maker.placed.price_ticks, lots, maker.left,
+            taker.left, 0, *(base if buys else quote), *(quote if buys else base),
         )  # fmt: skip
 
     def end(self, order: NaiveOrder, reason: str, rested: int) -> Row:

@@ -1,11 +1,12 @@
 """A database of two real servers behind one address, kept by the keeper of the local run in a thread of the test."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +16,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from local import postgres, probes
+from local.databases import alone, replicated
 from local.edge import listening_socket
-from local.keeper import replicated
 from local.roles import NODES, Roles, roles_of
 from local.settings import inherited
 from local.state import State
@@ -60,12 +61,16 @@ class Databases:
         document: dict[str, int] = json.loads((self.folder / "processes.json").read_text())
         return document[name]
 
-    def signal(self, name: str, number: signal.Signals) -> None:
+    def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a server and, since they have groups of their own, to each of its children."""
         pid = self.pid(name)
         children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         for each in (pid, *children):
             os.kill(each, number)
+
+    def send_alone(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a server alone: its children see for themselves what became of it."""
+        os.kill(self.pid(name), number)
 
     def until_fit(self, seconds: float = 60.0) -> None:
         """Wait until the standby has everything and would be promoted."""
@@ -88,13 +93,38 @@ class Databases:
 @contextmanager
 def databases(folder: Path) -> Iterator[Databases]:
     """Run a primary and its standby on a state folder for the length of a block."""
+    listener = listening_socket("127.0.0.1", 0)
+
+    async def start(given: Databases, state: State, supervisor: Supervisor) -> Awaitable[None]:
+        of_all = (state, state.secrets(), supervisor, inherited(), listener, list(given.ports.values()))
+        return (await replicated(*of_all, given.said.append)).keep()
+
+    with contextlib.closing(listener), _running(folder, listener.getsockname()[1], start) as running:
+        yield running
+
+
+@contextmanager
+def database_alone(folder: Path) -> Iterator[Databases]:
+    """Run one server on a state folder, as the local run does without REPLICATED=1."""
+    port = probes.free_port(set())
+
+    async def start(given: Databases, state: State, supervisor: Supervisor) -> Awaitable[None]:
+        await alone(state, state.secrets(), supervisor, inherited(), given.port)
+        return asyncio.Event().wait()  # type: ignore[return-value]
+
+    with _running(folder, port, start) as running:
+        yield running
+
+
+@contextmanager
+def _running(
+    folder: Path, port: int, start: Callable[[Databases, State, Supervisor], Awaitable[Awaitable[None]]]
+) -> Iterator[Databases]:
     state = State(folder)
     state.lock()
-    secrets = state.secrets()
-    taken: set[int] = set()
+    taken = {port}
     ports = {name: probes.free_port(taken) for name in NODES}
-    listener = listening_socket("127.0.0.1", 0)
-    given = Databases(state.folder, secrets.owner_password, listener.getsockname()[1], ports)
+    given = Databases(state.folder, state.secrets().owner_password, port, ports)
     started, stopping = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     failures: list[BaseException] = []
@@ -102,8 +132,7 @@ def databases(folder: Path) -> Iterator[Databases]:
     async def run() -> None:
         supervisor = Supervisor(state, given.said.append)
         try:
-            everything = (state, secrets, supervisor, inherited(), listener, list(ports.values()), given.said.append)
-            keeping = asyncio.create_task((await replicated(*everything)).keep())
+            keeping = asyncio.ensure_future(await start(given, state, supervisor))
             started.set()
             await stopping.wait()
             supervisor.stop_restarting()
@@ -124,7 +153,6 @@ def databases(folder: Path) -> Iterator[Databases]:
     finally:
         loop.call_soon_threadsafe(stopping.set)
         thread.join(30)
-        listener.close()
         state.release()
         assert not thread.is_alive(), "the databases did not stop"
         loop.close()

@@ -23,7 +23,7 @@ from exchange.commands import (
 )
 from exchange.documents import market_document
 from exchange.errors import Rejected, Unavailable
-from exchange.events import MarketChanged
+from exchange.events import AccountChanged, MarketChanged
 from exchange.forms import form_of, json_of, not_built
 from exchange.gate import Gate
 from exchange.http import Document, Event, Refused, Resolver, answered
@@ -206,8 +206,9 @@ def pull_kill_switch(account_id: str) -> Response[str]:
     request_id = _admin()
     _check_account(account_id)
     _check_empty()
-    canceled = outcomes.canceled_document(_submitted(KillSwitch(request_id, account_id)))
-    return answered({"account_id": account_id, "status": "cancel_only", **canceled})
+    answer = _submitted(KillSwitch(request_id, account_id))
+    changed = next(event for event in answer.events if isinstance(event, AccountChanged))
+    return answered({"account_id": account_id, "status": changed.status, **outcomes.canceled_document(answer)})
 
 
 @app.get("/v1/admin/search/orders")

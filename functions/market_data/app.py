@@ -59,19 +59,20 @@ def ready() -> Response[str]:
     """Say whether reads can be served and orders taken."""
     _public()
     health = Health(clients())
-    if DOWN in (health.engine(), health.database()):
+    if health.database() == DOWN or (health.engine() == DOWN and health.waiting_room() == DOWN):
         raise Unavailable("Orders cannot be taken now.", execution="none")
     return answered({"status": OK})
 
 
 @app.get("/v1/health")
 def health() -> Response[str]:
-    """Say how each part is; a 503 says that no order can be taken."""
+    """Say how each part is; a 503 says that an order can be neither matched nor queued."""
     _public()
-    components = Health(clients()).components()
-    if components["engine"] == DOWN:
+    asked = Health(clients())
+    components = asked.components()
+    if components["engine"] == DOWN and asked.waiting_room() == DOWN:
         app.received.reply_headers["Retry-After"] = "1"
-        detail = "No order can be matched now."
+        detail = "No order can be matched or queued now."
         return app.problem("engine.unavailable", detail, 503, execution="none", components=components)
     status = "degraded" if DOWN in components.values() else OK
     return answered({"status": status, "components": components})

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,14 +12,15 @@ from exchange import outcomes, pages
 from exchange.auth import Caller
 from exchange.built import check_built
 from exchange.clients import Clients
-from exchange.commands import CancelOrder, CancelOrders, Command
+from exchange.commands import AmendOrder, CancelOrder, CancelOrders, Command
 from exchange.documents import fill_document, order_document
+from exchange.entrance import Queued, prefers_async
 from exchange.errors import Rejected, invalid_field
 from exchange.forms import form_of, json_of, not_built
 from exchange.gate import Gate
 from exchange.http import Document, Event, Resolver, answered, answered_text
 from exchange.markets import Market
-from exchange.orders import PlaceOrder, Side, id_of_signature, order_id_of
+from exchange.orders import OrderRecord, PlaceOrder, Side, id_of_signature, order_id_of
 from exchange.outcomes import Outcome
 from exchange.requests_orders import MOST_BATCHED, BatchForm, Origin, place_order, unknown_symbol
 from exchange.requests_orders_changes import amend_order, cancel_all_after
@@ -26,6 +28,7 @@ from exchange.requests_orders_form import order_form
 from exchange.requests_orders_pairs import OcoForm, of_leg, place_pair
 from exchange.settings import Edge, load
 from exchange.stores import accounts
+from exchange.stores.database import DatabaseAway
 from exchange.stores.orders import STATUSES, Orders
 from exchange.symbols import CLIENT_ORDER_ID, ORDER_ID, SYMBOL
 from exchange.wire import Answer
@@ -64,8 +67,11 @@ def place() -> Response[str]:
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
     check_built(order)
-    (answer,) = clients().engine.submit([order])
-    app.received.log.update(order_id=order.order_id, cell=market.cell, sequence=answer.sequence)
+    answer = clients().entrance.place(order, _prefers_async())
+    app.received.log.update(order_id=order.order_id, cell=market.cell)
+    if isinstance(answer, Queued):
+        return _queued(answer, order)
+    app.received.log["sequence"] = answer.sequence
     return _response(outcomes.order_outcome(answer, market, app.received.request_id))
 
 
@@ -124,7 +130,9 @@ def amend(order_id: str) -> Response[str]:
     caller = gate().changer(app.received)
     _check_order_id(order_id)
     command = amend_order(_body(), id_of_signature(caller.signature, 0), caller.account_id, order_id)
-    answer = _submitted(command)
+    answer = _changed(command)
+    if isinstance(answer, Queued):
+        return _queued(answer, command)
     market = clients().markets.existing(answer.order.placed.symbol) if answer.order else None
     return _response(outcomes.amend_outcome(answer, market, app.received.request_id))
 
@@ -135,7 +143,10 @@ def cancel(order_id: str) -> Response[str]:
     caller = gate().canceler(app.received)
     pages.query_of(app.received.query)
     _check_order_id(order_id)
-    answer = _submitted(CancelOrder(id_of_signature(caller.signature, 0), caller.account_id, order_id))
+    command = CancelOrder(id_of_signature(caller.signature, 0), caller.account_id, order_id)
+    answer = _changed(command)
+    if isinstance(answer, Queued):
+        return _queued(answer, command)
     market = clients().markets.existing(answer.order.placed.symbol) if answer.order else None
     if answer.code is not None or answer.order is None or market is None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
@@ -161,7 +172,7 @@ def order_by_id(order_id: str) -> Response[str]:
     caller = gate().reader(app.received)
     pages.query_of(app.received.query)
     _check_order_id(order_id)
-    return _shown(_orders().by_id(caller.account_id, order_id))
+    return _shown(_found(caller, [order_id], lambda: _orders().by_id(caller.account_id, order_id)))
 
 
 @app.get("/v1/orders/by-client-id/<client_order_id>")
@@ -172,7 +183,8 @@ def order_by_client_id(client_order_id: str) -> Response[str]:
     if not CLIENT_ORDER_ID.fullmatch(client_order_id):
         raise _no_order()
     ids = [order_id_of(cell, caller.account_id, client_order_id) for cell in clients().markets.cells()]
-    return _shown(_orders().newest_of(caller.account_id, ids, symbol))
+    found = _found(caller, ids, lambda: _orders().newest_of(caller.account_id, ids, symbol))
+    return _shown(found if found is None or symbol in (None, found.placed.symbol) else None)
 
 
 @app.get("/v1/orders")
@@ -291,6 +303,46 @@ def _submitted(command: Command) -> Answer:
     (answer,) = clients().engine.submit([command])
     app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence, command=type(command).__name__)
     return answer
+
+
+def _changed(command: CancelOrder | AmendOrder) -> Answer | Queued:
+    """Hand a change of one order to the leader, or let it wait for one."""
+    check_built(command)
+    answer = clients().entrance.change(command, _prefers_async())
+    app.received.log.update(order_id=command.order_id, cell=clients().settings.cell)
+    if isinstance(answer, Answer):
+        app.received.log["sequence"] = answer.sequence
+    return answer
+
+
+def _prefers_async() -> bool:
+    return prefers_async(app.received.headers.get("prefer", ()))
+
+
+def _queued(queued: Queued, command: PlaceOrder | CancelOrder | AmendOrder) -> Response[str]:
+    """Answer 202: the command waits for a leader; the order can be read at its place."""
+    app.received.log["queued"] = True
+    app.received.reply_headers["Location"] = f"/v1/orders/{command.order_id}"
+    if queued.order is None:
+        return answered(outcomes.unread_document(command.order_id, command.account_id), 202)
+    document: Document = {"order": order_document(queued.order, _market(queued.order.placed.symbol))}
+    return answered({**document, "replayed": True} if queued.replayed else document, 202)
+
+
+def _found(caller: Caller, order_ids: list[str], read: Callable[[], OrderRecord | None]) -> OrderRecord | None:
+    """Return an order from the tables, or one of these that waits for a leader, also while the database is away."""
+    room = clients().waiting_room
+    away: DatabaseAway | None = None
+    try:
+        found = read()
+    except DatabaseAway as error:
+        found, away = None, error
+    if found is None and room is not None:
+        noted = (room.noted(caller.account_id, order_id) for order_id in order_ids)
+        found = next((order for order in noted if order is not None), None)
+    if found is None and away is not None:
+        raise away
+    return found
 
 
 def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:

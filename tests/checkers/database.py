@@ -45,7 +45,8 @@ def check_all(dsn: str) -> list[str]:
 @contextmanager
 def snapshot(dsn: str) -> Iterator[Connection]:
     """Open a connection that sees one moment of the database."""
-    connection = psycopg2.connect(dsn)
+    # A server with the settings of the exchange would end a transaction in which we think for a second.
+    connection = psycopg2.connect(dsn, options="-c idle_in_transaction_session_timeout=10min")
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         yield connection

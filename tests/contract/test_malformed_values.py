@@ -82,6 +82,8 @@ CASES = [
         for name, value in (
             ("status", "closed"), ("status", ""), ("min_notional", 1), ("max_quantity", "0"), ("tick_size", "1"),
             ("max_quantity", "0.000001"), ("taker_fee_rate", "2"), ("price_band", "x"), ("symbol", "A-B"),
+            ("price_band", "1"), ("price_band", "0"), ("reference", "last"), ("volatility_auction_ms", 0),
+            ("volatility_auction_ms", "1000"), ("fee_tiers", {}), ("maker_fee_rate", "-0.5"),
         )
     ),
     *(
@@ -102,8 +104,6 @@ NOT_BUILT = [
     Case("alice", "POST", "/v1/orders", {**ORDER, "time_in_force": "day"}, wrong="time_in_force"),
     Case("alice", "POST", "/v1/orders", {**ORDER, "display_quantity": "0.5"}, wrong="display_quantity"),
     Case("alice", "POST", "/v1/orders", {**ORDER, "self_trade_prevention": "decrement"}, wrong="self_trade_prevention"),
-    Case("admin", "POST", "/v1/admin/markets", {**MARKET, "price_band": "0.1"}, wrong="price_band"),
-    Case("admin", "PATCH", "/v1/admin/markets/BTC-USD", {"status": "auction"}, wrong="status"),
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.replicated import Databases, databases
+from tests.replicated import Databases, database_alone, databases
 from tests.until import until
 
 
@@ -43,7 +43,7 @@ def test_a_killed_primary_is_replaced_and_comes_back_as_the_standby(pair: Databa
     old, new = pair.roles.primary, pair.standby
     write(pair, "before the kill")
 
-    pair.signal(old, signal.SIGKILL)
+    pair.send(old, signal.SIGKILL)
 
     assert until(lambda: is_writable(pair), 10)
     assert "before the kill" in str(written(pair))
@@ -57,7 +57,7 @@ def test_a_primary_that_does_not_answer_is_replaced_and_never_serves_again(pair:
     stopped = pair.pid(old)
     kept = pair.connected()
 
-    pair.signal(old, signal.SIGSTOP)
+    pair.send(old, signal.SIGSTOP)
 
     assert until(lambda: pair.roles.primary != old and is_writable(pair), 15)
     assert not Path(f"/proc/{stopped}").exists()
@@ -77,7 +77,7 @@ def is_writable(pair: Databases) -> bool:
 def test_a_stopped_standby_makes_writes_wait_and_is_given_up(pair: Databases) -> None:
     primary, standby = pair.roles.primary, pair.standby
     done = threading.Event()
-    pair.signal(standby, signal.SIGSTOP)
+    pair.send(standby, signal.SIGSTOP)
 
     def write_once() -> None:
         write(pair, "while it was stopped")
@@ -98,12 +98,34 @@ def test_a_stopped_standby_makes_writes_wait_and_is_given_up(pair: Databases) ->
 
 def test_a_primary_that_dies_without_a_fit_standby_is_started_again_with_all_that_it_had(pair: Databases) -> None:
     primary = pair.roles.primary
-    pair.signal(pair.standby, signal.SIGKILL)
+    pair.send(pair.standby, signal.SIGKILL)
     assert until(lambda: not pair.roles.is_promotable, 10)
     write(pair, "without a copy")
 
-    pair.signal(primary, signal.SIGKILL)
+    pair.send(primary, signal.SIGKILL)
 
     assert until(lambda: is_writable(pair), 15)
     assert pair.roles.primary == primary
     assert "without a copy" in str(written(pair))
+
+
+def test_a_state_survives_being_switched_to_two_servers_failing_over_and_being_switched_back(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with database_alone(state) as one:
+        one.value("CREATE TABLE written (number bigserial, what text)")
+        write(one, "alone")
+    with databases(state) as two:
+        write(two, "by the first")
+        two.send_alone("postgres", signal.SIGKILL)
+        assert until(lambda: two.roles.primary == "postgres-2" and is_writable(two), 15)
+        write(two, "by the second")
+        two.until_fit()
+    with databases(state) as two_again:
+        write(two_again, "after a restart")
+    with database_alone(state) as one:
+        assert one.value("SELECT array_agg(what ORDER BY number) FROM written WHERE what <> 'again'") == [
+            "alone", "by the first", "by the second", "after a restart",
+        ]  # fmt: skip
+        assert is_writable(one)
+        assert one.value("SELECT count(*) FROM pg_replication_slots") == 0
+        assert sorted(path.name for path in state.glob("postgres*")) == ["postgres-2"]

@@ -81,7 +81,7 @@ def test_a_plan_ends_at_the_first_own_order_even_when_better_priced_strangers_st
 
     plan = planned(book, buy("taker", "bob", 20, 101))
 
-    assert plan == ([("first", 5)], Ending.OWN_ORDER)
+    assert plan == ([("first", 5), ("own", 5)], Ending.OWN_ORDER)
 
 
 def test_an_order_that_is_full_before_its_own_order_is_done() -> None:
@@ -130,7 +130,7 @@ def test_a_quote_quantity_that_buys_no_lot_of_its_own_order_is_done() -> None:
     book = book_of(sell("cheap", "alice", 3, 100), sell("own", "bob", 3, 110))
 
     assert planned(book, by_quote(409)) == ([("cheap", 3)], Ending.DONE)
-    assert planned(book, by_quote(410)) == ([("cheap", 3)], Ending.OWN_ORDER)
+    assert planned(book, by_quote(410)) == ([("cheap", 3), ("own", 1)], Ending.OWN_ORDER)
 
 
 OPERATIONS = st.lists(st.tuples(st.booleans(), st.integers(1, 3), st.integers(0, 200)), max_size=300)

@@ -117,8 +117,8 @@ def test_an_incoming_order_that_meets_its_own_trades_before_it_and_its_rest_is_c
 
     events = desk.do(buy("1-b", "bob", 5, 100))
 
-    assert kinds(events) == ["OrderAccepted", "Trade", "OrderCanceled"]
-    assert events[2] == canceled("1-b", "bob", BUY, 100, 3, 0, "self_trade", (800, 0))
+    assert kinds(events) == ["OrderAccepted", "Trade", "SelfTradePrevented", "OrderCanceled"]
+    assert events[3] == canceled("1-b", "bob", BUY, 100, 3, 0, "self_trade", (800, 0))
     assert desk.open_orders() == ["1-own"]
 
 

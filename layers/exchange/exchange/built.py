@@ -1,22 +1,10 @@
 """What of the contract the engine cannot do yet; it holds no rule, and shrinks to nothing."""
 
-from exchange.commands import (
-    AmendOrder,
-    CancelAllAfter,
-    ChangeAccount,
-    ChangeMarket,
-    Command,
-    CreateMarket,
-    HaltExchange,
-    KillSwitch,
-    PlacePair,
-    ResumeExchange,
-)
+from exchange.commands import AmendOrder, Command, PlacePair
 from exchange.forms import not_built
-from exchange.markets import MarketStatus
 from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, TimeInForce
 
-LATER_COMMANDS = (AmendOrder, CancelAllAfter, ChangeAccount, HaltExchange, KillSwitch, PlacePair, ResumeExchange)
+LATER_COMMANDS = (AmendOrder, PlacePair)
 BUILT_TYPES = (OrderType.LIMIT, OrderType.MARKET)
 BUILT_TIMES = (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
 
@@ -25,18 +13,7 @@ def check_built(command: Command) -> None:
     """Raise `Rejected` 501 for a well-formed command that comes later, naming what of it does."""
     if isinstance(command, LATER_COMMANDS):
         raise not_built()
-    if isinstance(command, PlaceOrder):
-        later = _later_of_order(command)
-    elif isinstance(command, CreateMarket):
-        market = command.market
-        later = [name for name in ("price_band", "fee_tiers") if getattr(market, name)]
-        later += ["status"] if market.status is MarketStatus.AUCTION else []
-    elif isinstance(command, ChangeMarket):
-        later = [name for name in ("price_band", "fee_tiers") if getattr(command, name)]
-        later += ["status"] if command.status is MarketStatus.AUCTION else []
-    else:
-        return
-    if later:
+    if isinstance(command, PlaceOrder) and (later := _later_of_order(command)):
         raise not_built(*later)
 
 

@@ -9,6 +9,7 @@ from exchange.clients import Clients
 from exchange.http import HttpRequest
 from exchange.keys import KeyRing
 from exchange.stores.api_keys import api_key
+from exchange.stores.database import Impatient
 
 
 class Gate:
@@ -16,7 +17,7 @@ class Gate:
 
     def __init__(self, clients: Clients):
         settings = clients.settings
-        load = partial(api_key, clients.database, settings.cell)
+        load = partial(api_key, Impatient(clients.database), settings.cell)
         keys = KeyRing(load, settings.key_encryption_key, time.monotonic)
         self._limiter = clients.limiter
         self._authenticator = Authenticator(keys, lambda: time.time_ns() // 1_000_000)

@@ -12,13 +12,14 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from exchange import wire
 from exchange.commands import Command
 from exchange.errors import Rejected, Unavailable
+from exchange.settings import trace_context
 
 CONNECT_TIMEOUT_S = 1.0
 FIRST_SHARE = 0.4
@@ -77,18 +78,21 @@ class GatewayClient:
         self._refused: tuple[Leader, float] | None = None
         self._ids = itertools.count(1)
 
-    def submit(self, commands: list[Command], test: bool = False) -> list[wire.Answer]:
+    def submit(
+        self, commands: Sequence[Command], test: bool = False, silence_ms: int | None = None
+    ) -> list[wire.Answer]:
         """Return the committed answers, one for each command in order.
 
-        Raise `Unavailable` when there is no answer, `Rejected` when the leader takes no more at the moment.
+        Raise `Unavailable` when there is no answer, `Rejected` when the leader takes no more at the moment. With
+        `silence_ms` a leader that says nothing for so long is given up, by a caller who knows another way.
         """
-        reply = self._asked(wire.Submit(next(self._ids), commands, test))
+        reply = self._patiently(wire.Submit(next(self._ids), list(commands), test, trace_context()), silence_ms)
         assert isinstance(reply, wire.Answers)
         return reply.answers
 
-    def look(self, what: str, symbol: str) -> str | None:
+    def look(self, what: str, symbol: str, silence_ms: int | None = None) -> str | None:
         """Return ready-made JSON from the leader's committed copy, None when it has no such market."""
-        reply = self._asked(wire.Look(next(self._ids), what, symbol))
+        reply = self._patiently(wire.Look(next(self._ids), what, symbol), silence_ms)
         assert isinstance(reply, wire.Data)
         return reply.json
 
@@ -98,20 +102,25 @@ class GatewayClient:
             self._connection.close()
             self._connection = None
 
-    def _asked(self, request: wire.Submit | wire.Look) -> wire.Reply:
+    def _patiently(self, request: wire.Submit | wire.Look, silence_ms: int | None) -> wire.Reply:
+        if silence_ms is None:
+            return self._asked(request, self._timeout_s, FIRST_SHARE)
+        return self._asked(request, silence_ms / 1000, 1.0)
+
+    def _asked(self, request: wire.Submit | wire.Look, timeout_s: float, first_share: float) -> wire.Reply:
         """Send a request, and once more where the first sending was not answered.
 
         While nothing was sent a leader is looked for a little while; what may have been taken is worth all the time.
         """
-        deadline = self._clock() + self._timeout_s
+        deadline = self._clock() + timeout_s
         give_up_at = min(deadline, self._clock() + PATIENCE_S)
         attempts = sent = 0
-        while sent < 2:
+        while sent < 2 and (not attempts or self._clock() < deadline):
             if attempts > 1:
                 if self._clock() + PAUSE_S > give_up_at:
                     break
                 self._pause(PAUSE_S)
-            until = self._clock() + (deadline - self._clock()) * (1.0 if sent else FIRST_SHARE)
+            until = self._clock() + (deadline - self._clock()) * (1.0 if sent else first_share)
             try:
                 return _checked(self._attempt(request, until, after_failure=attempts > 0))
             except NotServed:

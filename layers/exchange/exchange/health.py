@@ -6,6 +6,7 @@ from exchange.stores.cache import CacheAway, CommandError
 from exchange.stores.database import DatabaseAway
 
 SEARCH_TIMEOUT_S = 1.0
+SILENCE_MS = 1000
 STREAM_LAG_SEQUENCES = 100_000
 OK, DOWN = "ok", "down"
 
@@ -29,10 +30,15 @@ class Health:
     def engine(self) -> str:
         """Tell whether a leader answers."""
         try:
-            self._clients.engine.look("ticker", "")
+            self._clients.engine.look("ticker", "", SILENCE_MS)
         except (Unavailable, Rejected):
             return DOWN
         return OK
+
+    def waiting_room(self) -> str:
+        """Tell whether an order could wait for a leader."""
+        room = self._clients.waiting_room
+        return OK if room is not None and room.is_there() else DOWN
 
     def database(self) -> str:
         """Tell whether the tables can be read."""
@@ -50,7 +56,9 @@ class Health:
         return OK
 
     def _stream(self) -> str:
-        """Tell whether the publisher keeps up with the journal."""
+        """Tell whether the publisher keeps up with the journal, and orders could wait."""
+        if self._clients.waiting_room is not None and self.waiting_room() == DOWN:
+            return DOWN
         try:
             found = self._clients.database.rows(
                 "SELECT fence.last_sequence - positions.position::bigint FROM fence JOIN positions USING (cell) "

@@ -90,6 +90,11 @@ def rejection(error: Rejected, request_id: str) -> Outcome:
     return Outcome(error.status, problem_document(request_id, error.code, error.detail, error.status, errors=errors))
 
 
+def unread_document(order_id: str, account_id: str) -> Document:
+    """Return all that is known of an order while neither its row nor its note can be read."""
+    return {"order": {"order_id": order_id, "account_id": account_id, "status": OrderStatus.QUEUED}}
+
+
 def replayed(document: Document, answer: Answer) -> Document:
     """Mark a document that repeats an earlier answer."""
     if answer.replayed:

@@ -19,7 +19,10 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What an API function needs beside the stores; limits are per second and key (`public`: per address)."""
+    """What an API function needs beside the stores; limits are per second and key (`public`: per address).
+
+    Where there is an `orders_stream`, an order goes there when the engine is silent for `engine_silence_ms`.
+    """
 
     database_url: str
     redis_url: str
@@ -35,8 +38,24 @@ class Edge:
     reads_per_second: int = 2000
     public_per_second: int = 500
     engine_timeout_ms: int = 5000
+    orders_stream: str = ""
+    engine_silence_ms: int = 300
     service_name: str = "edge"
     log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAccess:
+    """Where AWS is and who asks, as Lambda sets it: keys, or where keys are to be had; URLs stand for an emulator."""
+
+    aws_region: str = ""
+    aws_access_key_id: str = ""
+    aws_secret_access_key: str = ""
+    aws_session_token: str = ""
+    aws_container_credentials_full_uri: str = ""
+    aws_container_authorization_token: str = ""
+    aws_endpoint_url: str = ""
+    aws_endpoint_url_kinesis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,7 @@ class Service:
     batch_commands: int = 500
     queue_commands: int = 20000
     failpoint: str = ""
+    ecs_agent_uri: str = ""
     service_name: str = "matching_service"
     log_level: str = "INFO"
 
@@ -126,6 +146,11 @@ def load(kind: type[Settings], environment: Mapping[str, str] | None = None) -> 
         elif field.default is MISSING:
             raise ValueError(f"the environment variable {name} is not set")
     return kind(**values)
+
+
+def trace_context() -> str:
+    """Return the X-Ray trace of the invocation under way, as Lambda tells it anew for each, "" outside of Lambda."""
+    return os.environ.get("_X_AMZN_TRACE_ID", "")
 
 
 def _value(name: str, text: str, kind: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exchange.stores.database import Database
+from exchange.stores.database import Readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ApiKey:
     deleted: bool
 
 
-def api_key(database: Database, cell: int, name: str) -> ApiKey | None:
+def api_key(database: Readable, cell: int, name: str) -> ApiKey | None:
     """Return the key of this name, deleted or not, None when there never was one."""
     found = database.rows(
         "SELECT api_key, account_id, encrypted_secret, scopes, ip_allow_list, deleted FROM api_keys "

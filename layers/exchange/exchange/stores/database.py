@@ -7,7 +7,7 @@ would do is done by waiting for the socket ourselves, at most `STATEMENT_TIMEOUT
 import select
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg2
 from psycopg2 import extensions
@@ -17,6 +17,7 @@ from exchange.errors import Unavailable
 
 CONNECT_TIMEOUT_S = 2.0
 STATEMENT_TIMEOUT_S = 3.0
+IMPATIENT_S = 0.5
 PAUSE_S = 0.5
 """After a failed connect nothing is tried for this long."""
 LIVENESS: dict[str, Any] = {
@@ -28,6 +29,13 @@ LIVENESS: dict[str, Any] = {
 }
 
 Rows = list[tuple[Any, ...]]
+
+
+class Readable(Protocol):
+    """What can be asked for rows."""
+
+    def rows(self, statement: str, *parameters: Any) -> Rows:
+        """Return all rows of one statement; raise `DatabaseAway` when it cannot be had."""
 
 
 class DatabaseAway(Unavailable):
@@ -62,18 +70,11 @@ class Database:
 
         A connection found dead is replaced and the statement, which only reads, run once more.
         """
-        is_kept = self._connection is not None
-        try:
-            return self._rows(statement, parameters)
-        except psycopg2.Error as error:
-            self._lost(error)
-            if not is_kept or isinstance(error, _TooLate):
-                raise DatabaseAway(str(error).strip()) from None
-        try:
-            return self._rows(statement, parameters)
-        except psycopg2.Error as error:
-            self._lost(error)
-            raise DatabaseAway(str(error).strip()) from None
+        return self._asked(statement, parameters, self._connect_timeout_s, self._statement_timeout_s)
+
+    def rows_within(self, seconds: float, statement: str, *parameters: Any) -> Rows:
+        """Do the same for those who cannot wait: neither a connection nor an answer for longer than this."""
+        return self._asked(statement, parameters, seconds, seconds)
 
     def close(self) -> None:
         """Close the connection; the next statement opens one."""
@@ -81,20 +82,34 @@ class Database:
             self._connection.close()
             self._connection = None
 
+    def _asked(self, statement: str, parameters: tuple[Any, ...], connect_s: float, answer_s: float) -> Rows:
+        is_kept = self._connection is not None
+        try:
+            return self._rows(statement, parameters, connect_s, answer_s)
+        except psycopg2.Error as error:
+            self._lost(error)
+            if not is_kept or isinstance(error, _TooLate):
+                raise DatabaseAway(str(error).strip()) from None
+        try:
+            return self._rows(statement, parameters, connect_s, answer_s)
+        except psycopg2.Error as error:
+            self._lost(error)
+            raise DatabaseAway(str(error).strip()) from None
+
     def _lost(self, error: psycopg2.Error) -> None:
         """Drop the connection; raise `error` again where it is about the statement, which is a bug."""
         self.close()
         if error.pgcode is not None and not isinstance(error, psycopg2.OperationalError):
             raise error
 
-    def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Rows:
-        connection = self._connection or self._connect()
+    def _rows(self, statement: str, parameters: tuple[Any, ...], connect_s: float, answer_s: float) -> Rows:
+        connection = self._connection or self._connect(connect_s)
         cursor = connection.cursor()
         cursor.execute(statement, parameters or None)
-        self._wait(connection, self._statement_timeout_s)
+        self._wait(connection, answer_s)
         return cursor.fetchall()
 
-    def _connect(self) -> Connection:
+    def _connect(self, timeout_s: float) -> Connection:
         """Connect without blocking, which is also what makes every wait ours; such a connection is in autocommit."""
         if self._clock() < self._paused_until:
             raise psycopg2.OperationalError("asked too soon after a failure")
@@ -102,7 +117,7 @@ class Database:
         options = {**LIVENESS, "password": self._password} if self._password else LIVENESS
         connection: Connection = psycopg2.connect(self._url, async_=True, **options)
         try:
-            self._wait(connection, self._connect_timeout_s)
+            self._wait(connection, timeout_s)
         except psycopg2.OperationalError:
             connection.close()
             raise
@@ -119,6 +134,18 @@ class Database:
             poller = select.poll()
             poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
             poller.poll(left_s * 1000)
+
+
+class Impatient:
+    """A database's connection for those who have something better to do than to wait for it."""
+
+    def __init__(self, database: Database, timeout_s: float = IMPATIENT_S):
+        self._database = database
+        self._timeout_s = timeout_s
+
+    def rows(self, statement: str, *parameters: Any) -> Rows:
+        """Return all rows of one statement; raise `DatabaseAway` soon when it cannot be had."""
+        return self._database.rows_within(self._timeout_s, statement, *parameters)
 
 
 class _TooLate(psycopg2.OperationalError):

@@ -4,13 +4,13 @@ import json
 
 from exchange.gateway_client import Leader
 from exchange.stores.cache import Cache, CacheAway, CommandError
-from exchange.stores.database import Database, DatabaseAway
+from exchange.stores.database import DatabaseAway, Readable
 
 
 class LeaderDirectory:
     """Finds the leader of one cell."""
 
-    def __init__(self, cache: Cache, database: Database, cell: int):
+    def __init__(self, cache: Cache, database: Readable, cell: int):
         self._cache = cache
         self._database = database
         self._cell = cell

@@ -3,12 +3,13 @@
 from typing import Any
 
 from exchange.orders import OPEN_STATUSES, FillRecord, OrderRecord, OrderStatus
-from exchange.stores.database import Database
+from exchange.stores.database import Readable
 from exchange.stores.markets import Markets
 from exchange.stores.rows import FILL_COLUMNS, FILL_SYMBOL, ORDER_COLUMNS, ORDER_SYMBOL, fill_from_row, order_from_row
 
 _ORDERS = f"SELECT {ORDER_COLUMNS} FROM orders WHERE "  # noqa: S608 - a constant list
 _FILLS = f"SELECT {FILL_COLUMNS} FROM fills WHERE "  # noqa: S608 - a constant list
+MOST_OWN_FILLS = 1000
 _OPEN = "(" + ", ".join(f"'{status}'" for status in OPEN_STATUSES) + ")"
 STATUSES = ("open", "closed", *OrderStatus)
 """What a list of orders can be asked for."""
@@ -17,13 +18,26 @@ STATUSES = ("open", "closed", *OrderStatus)
 class Orders:
     """Reads orders and fills."""
 
-    def __init__(self, database: Database, markets: Markets):
+    def __init__(self, database: Readable, markets: Markets):
         self._database = database
         self._markets = markets
 
     def by_id(self, account_id: str, order_id: str) -> OrderRecord | None:
         """Return one order of the account, None when it has none of this id."""
         return self._first(_ORDERS + "order_id = %s AND account_id = %s", order_id, account_id)
+
+    def entered(self, account_id: str, order_id: str) -> tuple[OrderRecord, bytes, list[FillRecord]] | None:
+        """Return an order of the account, the fingerprint of what was asked, and the fills of its own command."""
+        statement = f"SELECT {ORDER_COLUMNS}, fingerprint FROM orders WHERE order_id = %s AND account_id = %s"  # noqa: S608
+        found = self._database.rows(statement, order_id, account_id)
+        if not found:
+            return None
+        order = self._order(found[0])
+        cell = int(order_id.partition("-")[0])
+        own = "cell = %s AND sequence = %s AND order_id = %s ORDER BY index LIMIT %s"
+        rows = self._database.rows(_FILLS + own, cell, order.first_sequence, order_id, MOST_OWN_FILLS)
+        fills = [fill_from_row(row, self._markets.existing(row[FILL_SYMBOL])) for row in rows]
+        return order, bytes(found[0][-1]), fills
 
     def newest_of(self, account_id: str, order_ids: list[str], symbol: str | None) -> OrderRecord | None:
         """Return the newest of these orders of the account, of one market where `symbol` says so."""

@@ -1,0 +1,137 @@
+"""The way in for what may wait: to the leader, or to the waiting room while no leader answers; it decides no order."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from exchange.breaker import Breaker
+from exchange.commands import AmendOrder, CancelOrder, fingerprint
+from exchange.errors import DETAIL_OF_CODE, Rejected, Unavailable
+from exchange.gateway_client import GatewayClient
+from exchange.orders import OrderRecord, OrderStatus, PlaceOrder
+from exchange.queued import Queueable, waiting_order
+from exchange.stores.database import DatabaseAway
+from exchange.stores.orders import Orders
+from exchange.waiting_room import WaitingRoom
+from exchange.wire import Answer
+
+
+class Queued(Struct, frozen=True):
+    """A command waits for a leader; `order` is as it is known now, None where nobody can tell."""
+
+    order: OrderRecord | None
+    replayed: bool = False
+
+
+class Entrance:
+    """Takes one command at a time; without a waiting room everything goes to the leader."""
+
+    def __init__(
+        self,
+        engine: GatewayClient,
+        breaker: Breaker,
+        room: WaitingRoom | None,
+        orders: Orders,
+        silence_ms: int,
+        now: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ):
+        """Take `orders` that give up soon, and for how long the engine may say nothing."""
+        self._engine = engine
+        self._breaker = breaker
+        self._room = room
+        self._orders = orders
+        self._silence_ms = silence_ms
+        self._now = now
+
+    def place(self, order: PlaceOrder, is_async: bool) -> Answer | Queued:
+        """Return what became of an order, or that it waits; raise `Unavailable` when it can do neither."""
+        if self._room is None:
+            return self._engine.submit([order])[0]
+        arrived = self._now()
+        answer = None if is_async else self._asked(order)
+        if isinstance(answer, Answer):
+            return answer
+        return self._earlier(self._room, order) or self._entered(order, arrived, waiting_order(order, arrived), answer)
+
+    def change(self, command: CancelOrder | AmendOrder, is_async: bool) -> Answer | Queued:
+        """Return what became of a change of one order, or that it waits; raise `Rejected` where there is none."""
+        if self._room is None:
+            return self._engine.submit([command])[0]
+        arrived = self._now()
+        answer = None if is_async else self._asked(command)
+        if not isinstance(answer, Answer):
+            return self._entered(command, arrived, self._known(self._room, command), answer)
+        if answer.code != "resource.not_found":
+            return answer
+        noted = self._room.noted(command.account_id, command.order_id)
+        if noted is None:
+            return answer
+        # The order still waits, so its change does too, under another id than the one that was just refused.
+        return self._entered(replace(command, request_id=f"{command.request_id}-queued"), arrived, noted, None)
+
+    def _asked(self, command: Queueable) -> Answer | Unavailable | None:
+        """Ask the engine, unless it did not answer just now; what is returned says how sure it is that nothing was."""
+        if not self._breaker.lets_through():
+            return None
+        try:
+            (answer,) = self._engine.submit([command], silence_ms=self._silence_ms)
+        except Unavailable as unavailable:
+            self._breaker.failed()
+            return unavailable
+        self._breaker.succeeded()
+        return answer
+
+    def _entered(
+        self, command: Queueable, arrived: int, order: OrderRecord | None, unanswered: Unavailable | None
+    ) -> Answer | Queued:
+        """Let a command wait; where even that cannot be, the engine is asked if it was not."""
+        assert self._room is not None
+        try:
+            self._room.enter(command, arrived)
+        except Unavailable as error:
+            answer = unanswered or self._asked(command)
+            if isinstance(answer, Answer):
+                return answer
+            is_none = error.execution == "none" and (answer is None or answer.execution == "none")
+            raise Unavailable(error.detail, "none" if is_none else "unknown") from None
+        return Queued(order)
+
+    def _earlier(self, room: WaitingRoom, order: PlaceOrder) -> Answer | Queued | None:
+        """Answer a copy of an order that was executed, or waits; None where there is none that anybody knows of."""
+        try:
+            entered = self._orders.entered(order.account_id, order.order_id)
+        except DatabaseAway:
+            entered = None
+        if entered is not None:
+            found, asked, fills = entered
+            if asked != fingerprint(order):
+                return _mismatch()
+            code = found.reason if found.status is OrderStatus.REJECTED else None
+            return Answer(found.sequence, found.updated_time, True, code, order=found, fills=fills)
+        noted = room.noted(order.account_id, order.order_id)
+        if noted is None:
+            return None
+        return Queued(noted, replayed=True) if fingerprint(noted.placed) == fingerprint(order) else _mismatch()
+
+    def _known(self, room: WaitingRoom, command: CancelOrder | AmendOrder) -> OrderRecord | None:
+        """Return the order that a command is about; raise `Rejected` when it is certain that there is none."""
+        try:
+            found = self._orders.by_id(command.account_id, command.order_id)
+        except DatabaseAway:
+            return room.noted(command.account_id, command.order_id)
+        found = found or room.noted(command.account_id, command.order_id)
+        if found is None:
+            raise Rejected("resource.not_found", DETAIL_OF_CODE["resource.not_found"])
+        return found
+
+
+def prefers_async(headers: Sequence[str]) -> bool:
+    """Tell whether the values of the header `Prefer` hold `respond-async` (RFC 7240)."""
+    preferences = [part.split(";")[0].strip().lower() for value in headers for part in value.split(",")]
+    return "respond-async" in preferences
+
+
+def _mismatch() -> Answer:
+    return Answer(code="order.duplicate_mismatch", detail=DETAIL_OF_CODE["order.duplicate_mismatch"])
