@@ -53,6 +53,8 @@ class Display:
             if record.remaining_lots and placed.price_ticks is not None:
                 market = self.projections.by_symbol[placed.symbol]
                 market.levels.add(placed.side, placed.price_ticks, record.remaining_lots)
+        for indication in engine.indications():
+            self.projections.by_symbol[indication.symbol].follow_auction(indication)
         for market in self.projections.by_symbol.values():
             market.sequence, market.time = engine.sequence, engine.time
         self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)
@@ -64,10 +66,10 @@ class Display:
     async def run(self, endpoint: str, certificate: str) -> None:
         """Load the past, then write what changed every 100 ms until canceled."""
         loop = asyncio.get_running_loop()
-        await self._attempt(loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate))
         filling = asyncio.create_task(self._fill())
         announced = time.monotonic()
         try:
+            await self._attempt(loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate))
             while True:
                 await asyncio.sleep(WRITE_EVERY_S)
                 for projection in list(self.projections.by_symbol.values()):
@@ -79,8 +81,8 @@ class Display:
                     )
         finally:
             filling.cancel()
+            self.working.submit(self.redis.close)
             self.working.shutdown(wait=False)
-            self.redis.close()
 
     async def _write(self, projection: MarketProjection) -> None:
         symbol, now = projection.market.symbol, time.monotonic()
