@@ -12,7 +12,6 @@ import exchange.errors
 from client import credentials
 from local.probes import free_port
 from tests.chaos.checks import copy_problems, problems
-from tests.chaos.clock import clock_variables
 from tests.chaos.field import Field, Result, Violation, result_of
 from tests.chaos.recording import trading
 from tests.chaos.rows import ROWS, Row
@@ -50,10 +49,7 @@ def _staged(row: Row, chance: random.Random, times: int, folder: Path) -> Iterat
         variables = dict(row.needs) | (given.variables if given else {})
         if row.failpoint:
             variables["FAILPOINT"] = row.failpoint.format(nth=chance.randint(*row.nth))
-        clock = folder / "clock" if row.has_clock else None
-        if clock is not None:
-            variables |= clock_variables(clock)
-        field = Field(start(folder / "state", free_port(set()), variables), chance, times, stores=given, clock=clock)
+        field = Field(start(folder / "state", free_port(set()), variables), chance, times, stores=given)
         try:
             yield field
         finally:
