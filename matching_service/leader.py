@@ -46,7 +46,7 @@ class Leader:
         self.sequencer = sequencer
         self.engine = engine = sequencer.engine
         self.writer = writer
-        self.tables = Tables(answers.prepared(reader), engine.cell, engine.market)
+        self.tables = Tables(reader, engine.cell, engine.market)
         self.lease_time = lease_time
         self.batch_commands, self.queue_commands = limits
         self.committed = committed

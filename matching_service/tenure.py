@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import journal, lease, replica
+from matching_service import answers, journal, lease, replica
 from matching_service.database import LOADING, connect, connect_in_transactions, opened, rows
 from matching_service.engine import Engine
 from matching_service.failpoints import NONE, Failpoints
@@ -53,6 +53,7 @@ class Tenure:
             opening.callback(self.writer.close)
             self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
             opening.callback(self.reader.close)
+            answers.prepared(self.reader)
             self.prolong()
             opening.pop_all()
         self.renewing = ThreadPoolExecutor(1, "renew")

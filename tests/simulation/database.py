@@ -77,12 +77,7 @@ class Database:
         return backend
 
     def ask(self, backend: Backend, statement: str, given: Row) -> list[Row]:
-        """Run one statement; blocks the job that asks.
-
-        A leader prepares its one look-up within the loop: that takes no time here.
-        """
-        if Process.job is None and statement.startswith("PREPARE") and not backend.is_ended:
-            return []
+        """Run one statement; blocks the job that asks."""
 
         def begin(back: Callable[[Outcome], None]) -> None:
             backend.fail = back
