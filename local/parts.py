@@ -136,8 +136,8 @@ def owner_variables(service: Mapping[str, str], addresses: Addresses, secrets: S
     }
 
 
-def bindings(addresses: Addresses, secrets: Secrets, settings: Settings) -> Bindings:
-    """Return the local values of the functions' variables, by name."""
+def bindings(addresses: Addresses, secrets: Secrets, settings: Settings, orders_url: str) -> Bindings:
+    """Return the local values of the functions' variables, by name; `orders_url` takes what enters the stream."""
     return Bindings(
         values={
             "DATABASE_URL": addresses.database_as("functions"),
@@ -155,7 +155,21 @@ def bindings(addresses: Addresses, secrets: Secrets, settings: Settings) -> Bind
             "LOG_LEVEL": settings.log_level,
             "HOME_REGION": "local",
         },
-        always=AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url},
+        always=AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url, "AWS_ENDPOINT_URL_KINESIS": orders_url},
+    )
+
+
+def order_stream(state: State, fd: int, port: int, addresses: Addresses, environment: Mapping[str, str]) -> Part:
+    """Return what keeps the orders that wait on disk; it serves when all that were lost are back in the stream."""
+    command = (sys.executable, "-m", "local.order_stream", "--fd", str(fd), "--stream", local_name("OrdersStream"))
+    files = ("--kept", str(state.folder / "orders" / "kept.jsonl"), "--bindings", str(state.folder / "bindings.json"))
+    return Part(
+        "order_stream",
+        (*command, *files, "--emulator", addresses.aws_endpoint_url),
+        environment,
+        probes.serves_http(port),
+        pass_fds=(fd,),
+        niceness=STREAM,
     )
 
 

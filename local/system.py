@@ -48,6 +48,7 @@ class System:
             raise CannotGoOn(f"port {settings.port} cannot be used ({error.strerror}): choose one with PORT") from None
         # Both stay open here, so that clients wait in their backlogs while the edge is started again.
         self._invoke = listening_socket("127.0.0.1", probes.free_port(self._taken))
+        self._orders = listening_socket("127.0.0.1", probes.free_port(self._taken))
         self.base_url = f"http://127.0.0.1:{self._front.getsockname()[1]}"
 
     async def up(self) -> None:
@@ -58,9 +59,16 @@ class System:
         tasks = parts.matching_services(self._settings, service, self._environment, self._taken)
         self._tasks = [task.name for task in tasks]
         self._owner = self._environment | parts.owner_variables(service, addresses, self._secrets)
-        parts.bindings(addresses, self._secrets, self._settings).write(self._state.folder / "bindings.json")
+        orders_port = self._orders.getsockname()[1]
+        orders_url = self._settings.aws_endpoint_url or f"http://127.0.0.1:{orders_port}"
+        bindings = parts.bindings(addresses, self._secrets, self._settings, orders_url)
+        bindings.write(self._state.folder / "bindings.json")
         async with self._step("migrating and seeding the database" if first else "checking the database"):
             await self._bootstrap()
+        if not self._settings.aws_endpoint_url:
+            fd = self._orders.fileno()
+            orders = parts.order_stream(self._state, fd, orders_port, addresses, self._environment)
+            await self.supervisor.start(orders)
         async with self._step("starting the matching service and the edge"):
             await asyncio.gather(*(self.supervisor.start(task) for task in tasks), self._edge(addresses))
         async with self._step("waiting until orders are taken"):
@@ -78,6 +86,7 @@ class System:
         await self.supervisor.stop(FRONT, self._tasks)
         self._front.close()
         self._invoke.close()
+        self._orders.close()
         if self._database_listener is not None:
             self._database_listener.close()
 
@@ -175,6 +184,7 @@ class System:
 
     async def _stream_was_lost(self, addresses: Addresses) -> None:
         await self._make_emulated(addresses)
+        await self.supervisor.restart("order_stream")
         await self.supervisor.restart("event_sources")
         await self._refill()
 

@@ -53,6 +53,8 @@ class Display:
             if record.remaining_lots and placed.price_ticks is not None:
                 market = self.projections.by_symbol[placed.symbol]
                 market.levels.add(placed.side, placed.price_ticks, record.remaining_lots)
+        for indication in engine.indications():
+            self.projections.by_symbol[indication.symbol].follow_auction(indication)
         for market in self.projections.by_symbol.values():
             market.sequence, market.time = engine.sequence, engine.time
         self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)

@@ -28,7 +28,7 @@ from exchange.commands import (
     ResumeExchange,
     Transfer,
 )
-from exchange.events import Event
+from exchange.events import Event, IndicationChanged
 from exchange.markets import Asset, Market
 from exchange.orders import OrderRecord, PlaceOrder
 from matching_service import (
@@ -151,6 +151,13 @@ class Engine:
     def markets(self) -> list[Market]:
         """Return every market."""
         return [market.settings for market in self._state.markets.values()]
+
+    def indications(self) -> Iterator[IndicationChanged]:
+        """Return what each auction that runs would do now."""
+        for market in self._state.auctions:
+            figures = market.figures
+            found = (figures.indicative_ticks, figures.indicative_lots, figures.surplus_lots)
+            yield IndicationChanged(market.settings.symbol, *found)
 
     def remembers(self, identifier: str) -> bool:
         """Say whether the id of an order or a transfer is among the recent ones."""

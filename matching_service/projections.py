@@ -10,8 +10,16 @@ from itertools import islice
 
 from msgspec import Struct
 
-from exchange.documents import trade_document
-from exchange.events import MarketChanged, MarketCreated, Trade
+from exchange.documents import indication_members, trade_document
+from exchange.events import (
+    AuctionEnded,
+    AuctionStarted,
+    Event,
+    IndicationChanged,
+    MarketChanged,
+    MarketCreated,
+    Trade,
+)
 from exchange.markets import Market
 from exchange.times import time_text
 from matching_service.candles import Candle, Candles
@@ -59,6 +67,7 @@ class MarketProjection:
         self.fresh: list[CommittedTrade] = []
         self.unwritten: deque[str] = deque(maxlen=KEPT_TRADES)
         self.last_price: int | None = None
+        self.indication: IndicationChanged | None = None
         self.sequence = 0
         self.time = 0
         self.is_changed = True
@@ -85,12 +94,24 @@ class MarketProjection:
             self.candles.fill(interval, candles)
         self.is_filled = True
 
+    def follow_auction(self, event: Event) -> None:
+        """Keep what an auction would do now, from its beginning to its end."""
+        if type(event) is AuctionStarted:
+            self.indication = IndicationChanged(event.symbol, None, 0, 0)
+        elif type(event) is IndicationChanged:
+            self.indication = event
+        elif type(event) is AuctionEnded:
+            self.indication = None
+
     def book_json(self, depth: int) -> str:
         """Return the body of the book."""
         return self.levels.json(depth, self.sequence, time_text(self.time))
 
     def ticker_json(self, now_us: int) -> str:
-        """Return the body of the ticker; prices are null before the first trade or without a quote."""
+        """Return the body of the ticker; prices are null before the first trade or without a quote.
+
+        Only that of a market in auction says what the auction would do now.
+        """
         market, day = self.market, self.candles.day(now_us)
         bid, ask = self.levels.best_prices()
         last = None if self.last_price is None else market.price_text(self.last_price)
@@ -108,6 +129,8 @@ class MarketProjection:
             "sequence": self.sequence,
             "time": time_text(self.time),
         }
+        if self.indication is not None:
+            document |= indication_members(market, self.indication.price_ticks, self.indication.quantity_lots)
         return json.dumps(document, separators=(",", ":"))
 
     def bodies(self, now_us: int, is_whole: bool, depths: Iterable[int]) -> Bodies:
@@ -156,6 +179,7 @@ class Projections:
                 if projection is None:
                     continue
                 projection.levels.apply(event)
+                projection.follow_auction(event)
                 if type(event) is Trade:
                     projection.fresh.append(CommittedTrade(entry.sequence, index, entry.time, event))
                 projection.sequence = entry.sequence

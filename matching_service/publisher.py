@@ -205,7 +205,7 @@ def entries_by_key(journaled: list[Journaled], events: list[list[Event]]) -> dic
             by_key.setdefault(key_of_event(event, entry.command), []).append((index, event))
         command: Command | None = entry.command
         for key, found in (by_key or {key_of_command(entry.command): []}).items():
-            made = stream.entry_of(entry.sequence, entry.time, command, found, entry.poisoned)
+            made = stream.entry_of(entry.sequence, entry.time, command, found, entry.poisoned, entry.trace)
             grouped.setdefault(key, []).append(made)
             command = None
     return grouped

@@ -99,7 +99,8 @@ class Sequencer:
                 matched.later.append((ticket, verdict, True))
             else:
                 happened = self._apply(command, time)
-                journaled.append(Journaled(self.engine.sequence, time, command))
+                trace = ticket.submission.request.trace
+                journaled.append(Journaled(self.engine.sequence, time, command, trace=trace))
                 events.append(happened)
                 self._note_answer(matched, ticket, time, happened)
         if journaled:

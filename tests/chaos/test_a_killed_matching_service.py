@@ -21,7 +21,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_twenty_kills(tmp_path: Path)
             for _ in range(KILLS):
                 for trader in traders:
                     assert trader.wait_for(chance.randint(1, 15), OUTAGE_S), "no answer in time after a kill"
-                system.kill("matching_service")
+                system.killed("matching_service")
         calls = [call for trader in traders for call in trader.calls]
 
         assert problems(system, calls) == []

@@ -1,9 +1,13 @@
 """Auctions, price bands, halts and fees, as operators set them and outside clients meet them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from exchange.stores import history
+from exchange.stores.database import Database
+from exchange.stores.markets import Markets
 from tests.alb import Reply, event
 from tests.edge import KEYS, Edge, edge
 from tests.until import until
@@ -69,6 +73,25 @@ def test_an_opening_auction_collects_orders_and_opens_at_one_price(pit: Venue) -
     assert bought["fees"] == [{"asset": pit.base, "amount": "0.02000000"}]
     [trade] = until(lambda: pit.part("/trades")["data"], 5)
     assert f"{trade['price']}000000" == sold["average_price"]
+
+
+def indication(ticker: Any) -> tuple[str | None, str | None]:
+    return ticker.get("indicative_price"), ticker.get("indicative_quantity")
+
+
+def test_an_auction_shows_what_it_would_do_also_from_the_tables(pit: Venue) -> None:
+    pit.change(status="auction")
+    pit.placed("alice", "sell", "2", "100")
+    pit.placed("bob", "buy", "3", "100")
+
+    assert until(lambda: indication(pit.part("/ticker")) == ("100.00", "2.000"), 5)
+    database = Database(pit.floor.database_url)
+    market = Markets(database).existing(pit.symbol)
+    assert indication(history.ticker(database, market, 0)) == ("100.00", "2.000")
+    pit.change(status="open")
+    assert until(lambda: indication(pit.part("/ticker")) == (None, None), 5)
+    assert indication(history.ticker(database, market, 0)) == (None, None)
+    database.close()
 
 
 def test_a_price_beyond_the_band_is_refused(floor: Edge) -> None:

@@ -9,6 +9,7 @@ import pytest
 from client.sdk import Client, Document
 from client.signing import Key
 from exchange import search
+from exchange.archive import ArchiveLine
 from tests.checkers.database import check_all
 from tests.checkers.replay import check_replay
 from tests.checkers.stores import archive_lines, check_copies
@@ -32,10 +33,10 @@ class Stores:
             variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=variables["AWS_REGION"]
         )
 
-    def archived_places(self) -> set[tuple[int, int, int]]:
+    def archived(self) -> dict[tuple[int, int, int], ArchiveLine]:
         s3 = self.session().client("s3", endpoint_url=self.system.variables["AWS_ENDPOINT_URL"])
         lines = archive_lines(s3, self.system.variables["ARCHIVE_BUCKET"])
-        return {(line.cell, line.sequence, line.index) for line in lines}
+        return {(line.cell, line.sequence, line.index): line for line in lines}
 
     @property
     def dsn(self) -> str:
@@ -84,7 +85,20 @@ def test_a_trade_is_archived_and_found_soon_after(
         return trade_id in [trade["trade_id"] for trade in found]
 
     place = tuple(int(part) for part in trade_id.split("-"))
-    assert until(lambda: place in stores.archived_places() and is_found(), VISIBLE_S)
+    assert until(lambda: place in stores.archived() and is_found(), VISIBLE_S)
+
+
+def test_the_trace_of_a_request_goes_with_its_command_into_the_archive(
+    stores: Stores, traders: tuple[Client, Client]
+) -> None:
+    first, second = (trader.place(an_order("buy"))["order"]["sequence"] for trader in traders)
+    places = {(1, first, 0), (1, second, 0)}
+
+    assert until(lambda: places <= stores.archived().keys(), VISIBLE_S)
+    archived = stores.archived()
+    traces = {archived[place].trace for place in places}
+    assert len(traces) == 2
+    assert all(trace.startswith("Root=1-") for trace in traces)
 
 
 def test_after_deaths_under_load_the_copies_hold_exactly_the_journal(

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from exchange.documents import fill_document, market_document, order_document
-from exchange.errors import Rejected
+from exchange.errors import DETAIL_OF_CODE, STATUS_OF_CODE, Rejected
 from exchange.events import AccountChanged, DeadManSet, OrderAmended, OrderCanceled
 from exchange.markets import FeeTier, MarketStatus, ReferencePolicy
 from exchange.orders import FillRecord, Liquidity, OrderRecord, OrderStatus, Side
@@ -82,6 +82,12 @@ def test_a_refusal_has_the_status_of_its_code(answer: Answer, status: int, field
     assert (outcome.status, outcome.document["status"], outcome.document["code"]) == (status, status, answer.code)
     errors = outcome.document.get("errors")
     assert (errors and [error["field"] for error in errors]) == fields
+
+
+def test_every_code_of_the_engine_has_words() -> None:
+    of_the_engine = {code for code, status in STATUS_OF_CODE.items() if status in (404, 409, 422)}
+
+    assert of_the_engine - DETAIL_OF_CODE.keys() == {"request.not_found"}
 
 
 def taken(fills: int) -> Outcome:

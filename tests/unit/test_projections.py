@@ -7,7 +7,8 @@ from zlib import crc32
 
 import pytest
 
-from exchange.commands import CancelOrder, Command, Journaled
+from exchange.commands import CancelOrder, ChangeMarket, Command, Journaled
+from exchange.markets import MarketStatus
 from exchange.orders import Side, TimeInForce
 from matching_service import journal
 from matching_service.candles import DAY_S, INTERVALS_S, KEPT, Candle, Candles
@@ -120,6 +121,26 @@ def test_a_market_without_trades_has_a_ticker_of_nulls_and_zeros() -> None:
 
     assert (ticker["last_price"], ticker["open_24h"], ticker["best_ask"]) == (None, None, None)
     assert ticker["volume_24h"] == "0.00"
+
+
+def test_the_ticker_of_a_market_in_auction_tells_what_it_would_do_until_it_is_over() -> None:
+    desk = Desk()
+    projections = Projections(1, desk.engine.markets())
+    indicated = ("indicative_price", "indicative_quantity")
+
+    def shown() -> list[str | None]:
+        projection = projections.by_symbol[SYMBOL]
+        projection.fill([], None, {})
+        ticker = json.loads(projection.ticker_json(TIME))
+        return [ticker[name] for name in indicated if name in ticker]
+
+    assert shown() == []
+    projections.apply(batch_of(desk, ChangeMarket("a", SYMBOL, status=MarketStatus.AUCTION)))
+    assert shown() == [None, "0.00"]
+    projections.apply(batch_of(desk, buy("bid", "alice", 5, 101), sell("ask", "bob", 3, 99)))
+    assert shown()[1] == "0.03"
+    projections.apply(batch_of(desk, ChangeMarket("b", SYMBOL, status=MarketStatus.OPEN)))
+    assert shown() == []
 
 
 def test_what_was_looked_at_is_still_written() -> None:

@@ -41,6 +41,7 @@ class ArchiveLine(Struct, frozen=True, omit_defaults=True):
     chain: str
     content: Raw
     poisoned: bool = False
+    trace: str = ""
 
     @property
     def place(self) -> tuple[int, int, int, int]:
@@ -90,6 +91,7 @@ def lines_of(record: StreamRecord) -> Iterator[ArchiveLine]:
                 record.chain,
                 content,
                 entry.poisoned,
+                entry.trace,
             )
 
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 JSON_TYPE = "application/x-amz-json-1.1"
-OK = 200
+OK, INTERNAL = 200, 500
 RENEWED_BEFORE_S = 60.0
 
 
 class AwsAway(Exception):  # noqa: N818 - says what it means
-    """The service did not answer in time, or not at all; what was asked may have been done."""
+    """The service did not answer in time, not at all, or not as it should; what was asked may have been done."""
 
 
 class AwsRefused(Exception):  # noqa: N818
@@ -101,6 +101,8 @@ class Service:
         except (OSError, HTTPException, ValueError) as error:
             self.close()
             raise AwsAway(str(error) or type(error).__name__) from None
+        if status >= INTERNAL:
+            raise AwsAway(f"status {status}")
         if status != OK:
             raise AwsRefused(str(answer.get("__type", status)).rpartition("#")[2])
         return answer

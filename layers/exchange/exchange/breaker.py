@@ -5,8 +5,9 @@ What one environment has learned the others read in Redis; while that is away ea
 
 import time
 from collections.abc import Callable
+from typing import Any, Protocol
 
-from exchange.stores.cache import Cache, CacheAway, CommandError
+from exchange.stores.cache import Argument, CacheAway, CommandError
 
 OPEN_MS = 2000
 """How long the others hear of a failure; each further one says it anew."""
@@ -15,10 +16,17 @@ FRESH_S = 0.1
 """How long what Redis said holds while the breaker is closed: an order a request would be one more question."""
 
 
+class Told(Protocol):
+    """What the environments tell each other by: Redis."""
+
+    def call(self, key: str, *command: Argument) -> Any:
+        """Return the answer to one command about `key`; raise `CacheAway` or `CommandError` where there is none."""
+
+
 class Breaker:
     """Open after a failure, closed by a success; one for each environment and cell."""
 
-    def __init__(self, cache: Cache, cell: int, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, cache: Told, cell: int, clock: Callable[[], float] = time.monotonic):
         self._cache = cache
         self._open_key = f"{{{cell}}}:breaker"
         self._probe_key = f"{{{cell}}}:breaker:probe"

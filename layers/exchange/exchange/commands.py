@@ -182,12 +182,16 @@ Command = (
 
 
 class Journaled(Struct, frozen=True, array_like=True, gc=False):
-    """A command at its place: `sequence` in its cell, engine time in microseconds; `poisoned` was never applied."""
+    """A command at its place: `sequence` in its cell, engine time in microseconds; `poisoned` was never applied.
+
+    `trace` is that of the request which brought it, "" where it is not known.
+    """
 
     sequence: int
     time: int
     command: Command
     poisoned: bool = False
+    trace: str = ""
 
 
 encoder = Encoder()

@@ -118,6 +118,14 @@ def market_document(market: Market) -> Document:
     }
 
 
+def indication_members(market: Market, price_ticks: int | None, quantity_lots: int) -> Document:
+    """Print what a ticker says beside the rest while its market is in auction: what the auction would do now."""
+    return {
+        "indicative_price": None if price_ticks is None else market.price_text(price_ticks),
+        "indicative_quantity": market.quantity_text(quantity_lots),
+    }
+
+
 def _tier_document(tier: FeeTier, market: Market) -> Document:
     return {
         "volume": market.quote_text(tier.volume),

@@ -19,6 +19,7 @@ from typing import Protocol
 from exchange import wire
 from exchange.commands import Command
 from exchange.errors import Rejected, Unavailable
+from exchange.settings import trace_context
 
 CONNECT_TIMEOUT_S = 1.0
 FIRST_SHARE = 0.4
@@ -85,7 +86,7 @@ class GatewayClient:
         Raise `Unavailable` when there is no answer, `Rejected` when the leader takes no more at the moment. With
         `silence_ms` a leader that says nothing for so long is given up, by a caller who knows another way.
         """
-        reply = self._patiently(wire.Submit(next(self._ids), list(commands), test), silence_ms)
+        reply = self._patiently(wire.Submit(next(self._ids), list(commands), test, trace_context()), silence_ms)
         assert isinstance(reply, wire.Answers)
         return reply.answers
 

@@ -148,6 +148,11 @@ def load(kind: type[Settings], environment: Mapping[str, str] | None = None) -> 
     return kind(**values)
 
 
+def trace_context() -> str:
+    """Return the X-Ray trace of the invocation under way, as Lambda tells it anew for each, "" outside of Lambda."""
+    return os.environ.get("_X_AMZN_TRACE_ID", "")
+
+
 def _value(name: str, text: str, kind: Any) -> Any:
     if kind is not int:
         return text

@@ -37,6 +37,7 @@ class StreamEntry(Struct, frozen=True, omit_defaults=True):
     command: Raw
     events: list[tuple[int, Raw]]
     poisoned: bool = False
+    trace: str = ""
 
     @property
     def has_command(self) -> bool:
@@ -92,6 +93,7 @@ def entry_of(
     command: Command | None,
     events: Iterable[tuple[int, Event]],
     poisoned: bool = False,
+    trace: str = "",
 ) -> StreamEntry:
     """Build an entry from a command and its `(index, event)` pairs."""
     return StreamEntry(
@@ -100,6 +102,7 @@ def entry_of(
         NO_COMMAND if command is None else Raw(_encoder.encode(command)),
         [(index, Raw(_encoder.encode(event))) for index, event in events],
         poisoned,
+        trace,
     )
 
 

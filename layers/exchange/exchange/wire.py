@@ -32,11 +32,15 @@ class Hello(Struct, frozen=True, array_like=True, tag_field="message", tag="Hell
 
 
 class Submit(Struct, frozen=True, array_like=True, tag_field="message", tag="Submit"):
-    """Apply `commands` in order, each on its own; `test` only checks them and leaves no trace."""
+    """Apply `commands` in order, each on its own; `test` only checks them and leaves no trace in the journal.
+
+    `trace` is the X-Ray trace of the request, as Lambda names it, "" where there is none.
+    """
 
     id: int
     commands: list[Command]
     test: bool = False
+    trace: str = ""
 
 
 class Look(Struct, frozen=True, array_like=True, tag_field="message", tag="Look"):

@@ -5,11 +5,11 @@ from typing import Any
 from zlib import crc32
 
 from exchange import amounts
-from exchange.documents import Document, public_trade_document
-from exchange.markets import Market
-from exchange.orders import OPEN_STATUSES, FillRecord, Side
+from exchange.documents import Document, indication_members, public_trade_document
+from exchange.markets import Market, MarketStatus
+from exchange.orders import FillRecord, OrderStatus, Side
 from exchange.stores.database import Database
-from exchange.stores.rows import FILL_COLUMNS, fill_from_row, units_of
+from exchange.stores.rows import FILL_COLUMNS, fill_from_row, price_ticks, quantity_lots, units_of
 from exchange.times import time_text
 
 INTERVALS_S = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}
@@ -17,7 +17,8 @@ MICROSECONDS = 1_000_000
 DAY_US = 86_400 * MICROSECONDS
 CHECKSUM_LEVELS = 10
 _TRADES = f"SELECT {FILL_COLUMNS} FROM fills WHERE symbol = %s AND liquidity = 'taker'"  # noqa: S608 - a constant list
-_OPEN = "(" + ", ".join(f"'{status}'" for status in OPEN_STATUSES) + ")"
+_RESTING = f"('{OrderStatus.NEW}', '{OrderStatus.PARTIALLY_FILLED}')"
+"""What is in the book; an order that waits for a price is open and not there."""
 
 
 def trades(database: Database, market: Market, before: tuple[int, ...] | None, count: int) -> list[FillRecord]:
@@ -79,6 +80,7 @@ def ticker(database: Database, market: Market, now_us: int) -> Document:
         "quote_volume_24h": market.quote_text(units_of(quote_volume, market.quote_decimals)),
         "sequence": sequence,
         "time": time_text(time),
+        **_indication(database, market),
     }
 
 
@@ -108,7 +110,8 @@ def _committed(database: Database, cell: int) -> tuple[int, int]:
 def _levels(database: Database, market: Market, side: Side, depth: int) -> list[list[str | int]]:
     order = "DESC" if side is Side.BUY else "ASC"
     found = database.rows(
-        f"SELECT price, sum(remaining_quantity), count(*) FROM orders WHERE status IN {_OPEN} "  # noqa: S608 - constants
+        "SELECT price, sum(coalesce(displayed_quantity, remaining_quantity)), count(*) FROM orders "  # noqa: S608 - constants
+        f"WHERE status IN {_RESTING} "
         f"AND cell = %s AND symbol = %s AND side = %s GROUP BY price ORDER BY price {order} LIMIT %s",
         market.cell,
         market.symbol,
@@ -116,6 +119,20 @@ def _levels(database: Database, market: Market, side: Side, depth: int) -> list[
         depth,
     )
     return [[_price(market, price) or "", _quantity(market, quantity), orders] for price, quantity, orders in found]
+
+
+def _indication(database: Database, market: Market) -> Document:
+    """Return what the auction of the market would do now, nothing where there is none."""
+    found = database.rows(
+        "SELECT indicative_price, indicative_quantity FROM markets WHERE cell = %s AND symbol = %s AND status = %s",
+        market.cell,
+        market.symbol,
+        MarketStatus.AUCTION,
+    )
+    if not found:
+        return {}
+    price, quantity = found[0]
+    return indication_members(market, price_ticks(price, market), quantity_lots(quantity, market) or 0)
 
 
 def _best(database: Database, market: Market, side: Side) -> str | None:
