@@ -66,10 +66,10 @@ class Display:
     async def run(self, endpoint: str, certificate: str) -> None:
         """Load the past, then write what changed every 100 ms until canceled."""
         loop = asyncio.get_running_loop()
-        await self._attempt(loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate))
         filling = asyncio.create_task(self._fill())
         announced = time.monotonic()
         try:
+            await self._attempt(loop.run_in_executor(self.working, self.redis.write_leader, endpoint, certificate))
             while True:
                 await asyncio.sleep(WRITE_EVERY_S)
                 for projection in list(self.projections.by_symbol.values()):
@@ -81,8 +81,8 @@ class Display:
                     )
         finally:
             filling.cancel()
+            self.working.submit(self.redis.close)
             self.working.shutdown(wait=False)
-            self.redis.close()
 
     async def _write(self, projection: MarketProjection) -> None:
         symbol, now = projection.market.symbol, time.monotonic()

@@ -51,4 +51,4 @@ def _follow_price(state: State, market: LiveMarket) -> None:
     """Move the triggers that follow the last price, and find those that it reached."""
     if market.figures.last_price_ticks is not None:
         for order in market.triggers.see(market.figures.last_price_ticks):
-            state.touch(order)
+            state.move(order)

@@ -10,7 +10,7 @@ from exchange import amounts
 from exchange.commands import Journaled
 from exchange.documents import market_document
 from exchange.events import Event, Transferred
-from exchange.markets import RATE_DECIMALS, Asset, FeeTier, Market, MarketFigures
+from exchange.markets import Asset, Market, MarketFigures
 from matching_service.accounts import Account, FeeVolume
 from matching_service.state import ApiKey, Changes, ListedAsset, LiveMarket, TransferEntry
 
@@ -53,9 +53,6 @@ def _market_row(live: LiveMarket) -> Row:
     settings, figures = live.settings, live.figures
     return market_document(settings) | {
         "created_sequence": live.created_sequence,
-        "reference": settings.reference,
-        "volatility_auction_ms": settings.volatility_auction_ms,
-        "fee_tiers": [_fee_tier(tier, settings) for tier in settings.fee_tiers],
         "status_before_halt": settings.status_before_halt,
         "last_price": _price(figures.last_price_ticks, settings),
         "reference_price": _price(figures.reference_ticks, settings),
@@ -70,14 +67,6 @@ def _market_row(live: LiveMarket) -> Row:
 
 def _price(price_ticks: int | None, settings: Market) -> str | None:
     return None if price_ticks is None else settings.price_text(price_ticks)
-
-
-def _fee_tier(tier: FeeTier, settings: Market) -> Row:
-    return {
-        "volume": settings.quote_text(tier.volume),
-        "maker_fee_rate": amounts.trimmed(tier.maker_fee_rate, RATE_DECIMALS),
-        "taker_fee_rate": amounts.trimmed(tier.taker_fee_rate, RATE_DECIMALS),
-    }
 
 
 def _asset_row(listed: ListedAsset) -> Row:

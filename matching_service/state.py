@@ -135,6 +135,7 @@ class State:
         "changed_transfers",
         "last_priority",
         "markets",
+        "moved_orders",
         "orders",
         "recent_ids",
         "request_ids",
@@ -167,6 +168,7 @@ class State:
         """Begin a new batch."""
         self.batch_start = self.sequence + 1
         self.changed_orders: list[Order] = []
+        self.moved_orders: dict[Order, None] = {}
         self.changed_balances: list[Balance] = []
         self.changed_accounts: dict[Account, None] = {}
         self.changed_assets: list[ListedAsset] = []
@@ -177,8 +179,9 @@ class State:
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call."""
+        moved = [order for order in self.moved_orders if order.sequence < self.batch_start]
         changes = Changes(
-            orders=self.changed_orders,
+            orders=self.changed_orders + moved if moved else self.changed_orders,
             balances=self.changed_balances,
             accounts=list(self.changed_accounts),
             assets=self.changed_assets,
@@ -257,6 +260,10 @@ class State:
             due = expiry(order.placed, order.created_time)
             if due is not None:
                 self.timers.disarm(due, Kind.EXPIRY, order_id)
+
+    def move(self, order: Order) -> None:
+        """Let the price that triggers an order be another: it is stored, and no change that anybody sees."""
+        self.moved_orders[order] = None
 
     def touch(self, order: Order) -> None:
         """Let an order be changed by the command that is being applied."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from exchange.commands import Journaled, fingerprint
+from exchange.commands import AmendOrder, Journaled, PlacePair, fingerprint
 from exchange.events import Event, Trade
 from exchange.markets import Asset, Market
-from exchange.orders import Side
+from exchange.orders import PlaceOrder, Side
 from matching_service.accounts import Balance, FeeVolume
 from matching_service.book import Order
 from matching_service.rare_rows import RareRows
@@ -73,17 +73,26 @@ class RowWriter:
         first_sequence = journaled[0].sequence
         entered = [order for order in changes.orders if order.first_sequence >= first_sequence]
         changed = [order for order in changes.orders if order.first_sequence < first_sequence]
+        amended = {entry.command.order_id for entry in journaled if type(entry.command) is AmendOrder}
+        asked = _asked(journaled) if amended else {}
         return TableRows(
-            entered_orders=_array(map(self._entered, entered)),
+            entered_orders=_array(
+                self._entered(order, asked.get(order.placed.order_id, order.placed)) for order in entered
+            ),
             changed_orders=_array(map(self._changed, changed)),
             trades=_array(self._trades(journaled, batch_events)),
             balances=_array(map(self._balance, changes.balances)),
+            details=_array(
+                self._details(order)
+                for order in changes.orders
+                if _has_details(order) or order.placed.order_id in amended
+            ),
             volumes=_array(self._volume(volume) for volume in changes.fee_volumes if volume.quote),
             rare=self.rare.rows_of(journaled, batch_events, changes),
         )
 
-    def _entered(self, order: Order) -> str:
-        """Return the whole row of an order that this batch entered, as `new_order`."""
+    def _entered(self, order: Order, asked: PlaceOrder) -> str:
+        """Return the whole row of an order that this batch entered as it was `asked` for, as `new_order`."""
         placed = order.placed
         scale = self._scale(placed.symbol)
         tick, price, lot, quantity = scale.tick_step, scale.price, scale.lot_step, scale.quantity
@@ -94,7 +103,7 @@ class RowWriter:
             f"{_scaled(placed.stop_price_ticks, tick, price)},{_scaled(placed.trailing_delta_ticks, tick, price)},"
             f"{placed.time_in_force},{_or_null(placed.expire_time)},{placed.post_only},"
             f"{_scaled(placed.display_lots, lot, quantity)},{placed.self_trade_prevention},"
-            f"{_or_null(placed.queue_deadline_ms)},{fingerprint(placed).hex()},{_progress(order, scale)},"
+            f"{_or_null(placed.queue_deadline_ms)},{fingerprint(asked).hex()},{_progress(order, scale)},"
             f"{order.reason or ''},{order.first_sequence},{order.priority_sequence},{order.sequence},"
             f"{order.created_time},{order.updated_time}"
         )
@@ -105,6 +114,18 @@ class RowWriter:
         return (
             f"{placed.order_id},{_progress(order, self._scale(placed.symbol))},{order.reason or ''},"
             f"{order.priority_sequence},{order.sequence},{order.updated_time}"
+        )
+
+    def _details(self, order: Order) -> str:
+        """Return what only some orders have, and what an amend may have changed, as `order_detail`."""
+        placed = order.placed
+        scale = self._scale(placed.symbol)
+        tick, price, lot, quantity = scale.tick_step, scale.price, scale.lot_step, scale.quantity
+        return (
+            f"{placed.order_id},{_scaled(placed.quantity_lots, lot, quantity)},"
+            f"{_scaled(placed.price_ticks, tick, price)},{_scaled(order.displayed_lots, lot, quantity)},"
+            f"{_scaled(order.trigger_ticks, tick, price)},{order.partner_id or ''},"
+            f"{_scaled(order.prevented_lots, lot, quantity)}"
         )
 
     def _balance(self, balance: Balance) -> str:
@@ -132,6 +153,31 @@ class RowWriter:
         if scale is None:
             scale = self.scales[symbol] = scale_of(self.market(symbol))
         return scale
+
+
+def _has_details(order: Order) -> bool:
+    """Say whether an order has, or had, anything that plain ones have not."""
+    placed = order.placed
+    return (
+        order.prevented_lots > 0
+        or order.partner_id is not None
+        or placed.display_lots is not None
+        or placed.stop_price_ticks is not None
+        or placed.trailing_delta_ticks is not None
+    )
+
+
+def _asked(journaled: list[Journaled]) -> dict[str, PlaceOrder]:
+    """Return the orders that these commands entered, as they were asked for, by id."""
+    found: dict[str, PlaceOrder] = {}
+    for entry in journaled:
+        command = entry.command
+        if isinstance(command, PlaceOrder):
+            found[command.order_id] = command
+        elif isinstance(command, PlacePair):
+            found[command.first.order_id] = command.first
+            found[command.second.order_id] = command.second
+    return found
 
 
 def _or_null(number: int | None) -> str:

@@ -1,13 +1,12 @@
 """An engine whose batches go into a real database, as a leader's do; it answers nobody."""
 
-import itertools
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from exchange.commands import Command, Journaled
-from matching_service import journal, lease
+from exchange.commands import AdvanceTime, Command, Journaled
+from matching_service import journal, lease, replica
 from matching_service.database import rows
 from matching_service.engine import Engine
 from matching_service.journal import GENESIS, Batch
@@ -31,26 +30,36 @@ class Recorder:
         self.hash = self.engine.state_hash()
         self.rows = RowWriter(self.engine.market, self.engine.asset)
         self.chain = GENESIS
-        self.time = itertools.count(TIME)
+        self.time = TIME
 
     def batch(self, *commands: Command) -> Batch:
+        """Apply what the engine lets pass, with time going on first where a timer is due."""
         journaled, events = [], []
-        for command in commands:
+        self.time += 1
+        timer = self.engine.next_timer()
+        due: tuple[Command, ...] = (AdvanceTime(),) if timer is not None and timer <= self.time else ()
+        for command in due + commands:
             if self.engine.examine(command) is not None:
                 continue
-            time = next(self.time)
-            events.append(self.engine.apply(command, time))
-            journaled.append(Journaled(self.engine.sequence, time, command))
+            events.append(self.engine.apply(command, self.time))
+            journaled.append(Journaled(self.engine.sequence, self.time, command))
         changes = self.engine.take_changes()
         written = self.rows.rows_of(journaled, events, changes)
         self.hash.update(journaled, changes)
         return journal.batch_of(1, self.epoch, self.chain, journaled, events, written)
 
     def commit(self, *commands: Command) -> Batch:
+        """Commit a batch."""
         batch = self.batch(*commands)
         journal.commit(self.connection, batch)
         self.chain = batch.chain
         return batch
+
+    def reload(self) -> None:
+        """Go on with what the tables hold, as the next leader does."""
+        loaded = replica.load(self.connection, 1)
+        self.engine, self.hash, self.chain = loaded.engine, loaded.state_hash, loaded.chain
+        self.rows = RowWriter(self.engine.market, self.engine.asset)
 
 
 def connected(url: str, **options: Any) -> Connection:

@@ -38,7 +38,7 @@ def check_all(dsn: str) -> list[str]:
             found += journal_problems(journal_rows(connection, cell), _fence(connection, cell))
             found += ledger_problems(_ledger(connection, cell), balances)
             found += hold_problems(balances, orders)
-            found += book_problems(orders, _in_auction(connection, cell))
+            found += book_problems(orders, _collecting(connection, cell))
         return found
 
 
@@ -148,6 +148,7 @@ def _open_orders(connection: Connection, cell: int) -> Iterator[OpenOrder]:
     return (OpenOrder(*row) for row in _rows(connection, query, cell))
 
 
-def _in_auction(connection: Connection, cell: int) -> frozenset[str]:
-    query = "SELECT symbol FROM markets WHERE cell = %s AND status = 'auction'"
+def _collecting(connection: Connection, cell: int) -> frozenset[str]:
+    """Return the markets that do not match: an auction, halted or closed before it ended, leaves its orders crossed."""
+    query = "SELECT symbol FROM markets WHERE cell = %s AND status <> 'open'"
     return frozenset(row[0] for row in _rows(connection, query, cell))

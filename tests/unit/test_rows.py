@@ -9,7 +9,6 @@ from exchange.documents import order_document
 from exchange.markets import FeeTier, MarketFigures, MarketStatus, ReferencePolicy
 from exchange.orders import Liquidity
 from exchange.stores.rows import (
-    FIGURES_COLUMNS,
     FILL_COLUMNS,
     MARKET_COLUMNS,
     ORDER_COLUMNS,
@@ -55,7 +54,6 @@ def test_the_columns_are_as_many_as_are_read() -> None:
     assert ORDER_COLUMNS.split(", ")[ORDER_SYMBOL] == "symbol"
     assert len(FILL_COLUMNS.split(", ")) == 15
     assert len(MARKET_COLUMNS.split(", ")) == 19
-    assert len(FIGURES_COLUMNS.split(", ")) == 8
 
 
 def test_an_order_s_row_is_the_order() -> None:

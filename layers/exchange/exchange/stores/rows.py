@@ -45,9 +45,12 @@ MARKET_COLUMNS = (
     "markets.volatility_auction_ms, markets.fee_tiers, markets.status_before_halt"
 )
 FIGURES_COLUMNS = (
-    "markets.last_price, markets.reference_price, markets.auction_ends, markets.indicative_price, "
-    "markets.indicative_quantity, markets.surplus_quantity, markets.uncrossing_price, markets.fee_day"
+    "coalesce((SELECT fills.price FROM fills WHERE fills.symbol = markets.symbol AND fills.liquidity = 'taker' "
+    "ORDER BY fills.sequence DESC, fills.index DESC LIMIT 1), markets.last_price), markets.reference_price, "
+    "markets.auction_ends, markets.indicative_price, markets.indicative_quantity, markets.surplus_quantity, "
+    "markets.uncrossing_price, markets.fee_day"
 )
+"""A market's row is not written for every trade: the newest fill, where there is one, knows the last price."""
 MARKET_TABLES = (
     "markets JOIN assets base_assets ON base_assets.cell = markets.cell AND base_assets.asset = markets.base "
     "JOIN assets quote_assets ON quote_assets.cell = markets.cell AND quote_assets.asset = markets.quote"
