@@ -87,14 +87,14 @@ class Trader:
 
     def run(self) -> None:
         """Trade until told to stop."""
-        chance = random.Random(self.name)
+        chance, pause = random.Random(self.name), threading.Event()
         while not self.stopping.is_set():
             account, side = chance.choice(("alice", "bob", "maker")), chance.choice((Side.BUY, Side.SELL))
             order = limit(account, side, chance.randint(1, 99), 3_000_000 + chance.randint(-5, 5), self._new_id())
             asked_s, tries = time.monotonic(), 1
             while (answer := self._answer([order])) is None:
                 tries += 1
-                time.sleep(PAUSE_S)
+                pause.wait(PAUSE_S)
             self.told.append(Told(order.order_id, asked_s, time.monotonic(), tries, answer))
         self.client.close()
 
