@@ -184,7 +184,7 @@ class Service:
             return None
         left = await asyncio.to_thread(waiting_room.positions, held.reader, settings.cell, settings.orders_stream)
         read = Shards(self.kinesis, settings.orders_stream, left)
-        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret, held.leadership.now)
+        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret)
 
     async def _pause(self, seconds: float) -> None:
         try:
