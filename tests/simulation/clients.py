@@ -153,7 +153,8 @@ class Trader:
 
     async def _attempt(self, request: wire.Submit) -> list[Answer] | None:
         lease = self.database.tables.lease
-        node = self.nodes[lease.endpoint] if lease is not None else next(iter(self.nodes.values()))
+        known = self.nodes.get(lease.endpoint) if lease is not None else None
+        node = known or self.chance.choice(list(self.nodes.values()))
         replied: asyncio.Future[wire.Reply] = asyncio.get_running_loop().create_future()
         asked = Asked(self.network, node, replied)
         self.network.send(node.name, lambda: node.receive(asked, request))

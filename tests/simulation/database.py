@@ -6,7 +6,6 @@ other is a mistake in the simulation and raises.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Self
 
 import psycopg2
 
@@ -21,7 +20,8 @@ DETECTED_S = 2.4
 """When a cut-off peer is given up, by either side."""
 IDLE_S = 1.0
 """How long a transaction may wait for its next statement."""
-CONNECT_S = 3.0
+PATIENCE_S = 5.0
+"""When a client gives up waiting for a server that is slow."""
 
 
 class FencedError(psycopg2.DatabaseError):
@@ -55,6 +55,7 @@ class Database:
         self.lock: Backend | None = None
         self.waiting: deque[tuple[Backend, Callable[[], None]]] = deque()
         self.checks_fence = True
+        self.commits = self._commit
 
     def now_us(self) -> int:
         """The database's clock, which may be stepped."""
@@ -92,6 +93,7 @@ class Database:
                     self._run(backend, " ".join(statement.split()), given, answer)
 
             self._carry(backend.process, 0, arrive, lambda: back(_lost))
+            self.world.after(PATIENCE_S, lambda: back(_lost))
 
         found: list[Row] = _job().block(begin)
         return found
@@ -108,6 +110,10 @@ class Database:
             return
         delay_s = self.world.chance.uniform(0.0001, 0.0005) + self.slow_s * self.world.chance.random()
         self.world.after(delay_s, deliver)
+
+    def hang_up(self, backend: Backend) -> None:
+        """Let the server hear that a client has closed its connection."""
+        self._carry(backend.process, 0, lambda: self.end(backend), lambda: self.end(backend))
 
     # The server
 
@@ -133,7 +139,7 @@ class Database:
     def commit(self, backend: Backend, answer: Callable[[Outcome], None]) -> None:
         """End the transaction that is open by a commit."""
         if backend.pending is not None:
-            self._commit(backend.pending)
+            self.commits(backend.pending)
             backend.pending = None
             self._unlock()
         answer(list)
@@ -145,6 +151,9 @@ class Database:
             self._locked(backend, lambda: self._raise_epoch(answer), answer)
         elif statement == "COMMIT":
             self.commit(backend, answer)
+        elif statement.startswith("SET application_name"):
+            backend.name = given[0]
+            answer(list)
         else:
             found = self._at_once(statement, given)
             answer(lambda: found)
@@ -171,7 +180,7 @@ class Database:
             self._unlock()
             answer(_fenced)
         elif backend.is_autocommit:
-            self._commit(row)
+            self.commits(row)
             self._unlock()
             answer(list)
         else:
@@ -199,13 +208,26 @@ class Database:
         raise AssertionError(f"the simulated database does not know: {statement}")
 
     def _win(self, _statement: str, given: Row) -> list[Row]:
-        _, holder, endpoint, _, lease_ms = given
+        _, holder, lease_ms, _ = given
         lease = self.tables.lease
-        if lease is not None and lease.holder != holder and lease.expires >= self.now_us():
+        if lease is not None and lease.holder != holder and lease.expires >= self.now_us() and self._is_kept(lease):
             return []
         self.world.note("win", holder)
-        self.tables.lease = Lease(holder, endpoint, self.now_us() + lease_ms * 1000)
+        self.tables.lease = Lease(holder, "", self.now_us() + lease_ms * 1000)
         return [(1,)]
+
+    def _is_kept(self, lease: Lease) -> bool:
+        """Tell whether the holder's keeper is connected."""
+        return any(backend.name == f"keeper/{CELL}/{lease.holder}" for backend in self.backends)
+
+    def _announce(self, _statement: str, given: Row) -> list[Row]:
+        endpoint, _, lease_ms, cell, holder = given
+        if self.tables.lease is not None and self.tables.lease.holder == holder:
+            self.tables.lease.endpoint = endpoint
+        return self._renew("", (lease_ms, cell, holder))
+
+    def _is_current(self, _statement: str, given: Row) -> list[Row]:
+        return [(1,)] if self.tables.epoch == given[1] else []
 
     def _renew(self, _statement: str, given: Row) -> list[Row]:
         lease_ms, _, holder = given
@@ -223,10 +245,12 @@ class Database:
 
     def _standing(self, _statement: str, _given: Row) -> list[Row]:
         lease = self.tables.lease
-        return [] if lease is None else [(lease.holder, lease.endpoint, (lease.expires - self.now_us()) // 1000)]
+        if lease is None:
+            return []
+        return [(lease.holder, lease.endpoint, (lease.expires - self.now_us()) // 1000, self._is_kept(lease))]
 
     def _terminate(self, _statement: str, given: Row) -> list[Row]:
-        prefix = given[1].rstrip("%")
+        prefix = given[0].rstrip("%")
         ended = [backend for backend in self.backends if backend.name.startswith(prefix)]
         for backend in ended:
             self.end(backend)
@@ -265,6 +289,8 @@ class Database:
 _STATEMENTS: dict[str, Callable[[Database, str, Row], list[Row]]] = {
     "INSERT INTO lease": Database._win,
     "UPDATE lease SET expires = clock_timestamp() + ": Database._renew,
+    "UPDATE lease SET endpoint": Database._announce,
+    "SELECT 1 FROM fence": Database._is_current,
     "WITH released AS": Database._release,
     "SELECT holder, endpoint, (extract": Database._standing,
     "SELECT pg_terminate_backend": Database._terminate,
@@ -307,76 +333,3 @@ def _fenced() -> list[Row]:
 def _job() -> Job:
     assert Process.job is not None, "a statement is sent by blocking code"
     return Process.job
-
-
-class Cursor:
-    """The little of a cursor that the service uses."""
-
-    def __init__(self, connection: "SimulatedConnection") -> None:
-        self._connection = connection
-        self._found: list[Row] = []
-        self.description: tuple[str, ...] | None = ("rows",)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is kept."""
-
-    def execute(self, statement: str, given: Any = None) -> None:
-        """Run a statement."""
-        self._found = self._connection.ask(statement, tuple(given or ()))
-
-    def fetchall(self) -> list[Row]:
-        """Return what the last statement found."""
-        return self._found
-
-
-class SimulatedConnection:
-    """The client's side of a connection: what psycopg2 would give."""
-
-    def __init__(self, database: Database, process: Process, name: str) -> None:
-        self._database = database
-        self._backend = database.connect(process, name)
-        self.closed = 0
-        self.notices: list[str] = []
-        process.at_death.append(lambda: self._die())
-
-    @property
-    def autocommit(self) -> bool:
-        """Whether each statement is a transaction."""
-        return self._backend.is_autocommit
-
-    @autocommit.setter
-    def autocommit(self, value: bool) -> None:
-        self._backend.is_autocommit = value
-
-    def cursor(self) -> Cursor:
-        """Return a cursor."""
-        return Cursor(self)
-
-    def ask(self, statement: str, given: Row) -> list[Row]:
-        """Send a statement; a lost connection is closed by it."""
-        if self.closed:
-            raise psycopg2.InterfaceError("connection already closed")
-        try:
-            return self._database.ask(self._backend, statement, given)
-        except psycopg2.OperationalError:
-            self.closed = 2
-            raise
-
-    def commit(self) -> None:
-        """Commit what is open; in autocommit nothing is, and nothing is sent."""
-        if not self.autocommit:
-            self.ask("COMMIT", ())
-
-    def close(self) -> None:
-        """Hang up."""
-        if not self.closed:
-            self.closed = 1
-            self._database.world.after(0.0003, lambda: self._database.end(self._backend))
-
-    def _die(self) -> None:
-        """Let the server notice that the process has died: at once, or, where its machine did, by silence."""
-        delay_s = DETECTED_S if self._backend.process.is_machine_lost else 0.0003
-        self._database.world.after(delay_s, lambda: self._database.end(self._backend))

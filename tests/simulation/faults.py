@@ -20,7 +20,6 @@ class Faults:
         self.nodes = nodes
         self.database = database
         self.network = network
-        self.failpoints: list[str] = []
         self._starting: set[str] = set()
         self.kinds: tuple[Callable[[Node], None], ...] = (
             self._crash, self._crash_soon, self._lose_machine, self._hand_over, self._stop, self._cut_from_database,
@@ -41,7 +40,6 @@ class Faults:
         if self.world.passed_s > FAULTY_S or chance.random() > 0.4:
             return ""
         name = chance.choice(FAILPOINTS)
-        self.failpoints.append(name)
         return f"{name}:{1 if name.endswith('take_over') else chance.randint(1, 6)}:crash"
 
     def _do(self, kind: Callable[[Node], None], node: Node) -> None:

@@ -14,6 +14,7 @@ import psycopg2
 from exchange import wire
 from exchange.settings import Service as Settings
 from matching_service import journal, lease, tenure
+from matching_service.database import connect
 from matching_service.engine import Engine
 from matching_service.failpoints import NAMES, Failpoints
 from matching_service.following import Follower
@@ -22,13 +23,14 @@ from matching_service.leader import Leader
 from matching_service.lease import Candidate, LeaseLost
 from matching_service.replica import Loaded
 from matching_service.submissions import Requester, Submission
-from matching_service.tenure import Tenure
+from matching_service.tenure import Connections, Tenure
 from tests.simulation.process import Crashed, Process
 from tests.simulation.tables import CELL
 from tests.simulation.world import World
 
 LEASE_MS = 1000
-POLL_S = 0.05
+POLL_S = 0.15
+"""Between looks of a standby: thrice as long as the service's, since most of a run is such looks."""
 AGAIN_S = 0.005
 RETRY_S = 0.2
 ROWS_A_TURN = 200
@@ -47,6 +49,7 @@ class Node:
         self.process = Process(world, name)
         self.leader: Leader | None = None
         self.bugs: list[str] = []
+        self.failpoints: list[Failpoints] = []  # of every life
         self._is_stopping = asyncio.Event()
 
     def start(self, failpoint: str = "") -> None:
@@ -56,6 +59,7 @@ class Node:
         self.process = process = Process(self.world, self.name)
         self._is_stopping = asyncio.Event()
         failpoints = Failpoints(failpoint, {"crash": self._crash})
+        self.failpoints.append(failpoints)
         self.world.note("start", self.name, failpoint)
         process.loop.call_soon(lambda: process.loop.create_task(self._live(process, failpoints)))
 
@@ -82,6 +86,15 @@ class Node:
 
         process.loop.call_soon(taken)
 
+    def reached(self) -> set[str]:
+        """Return the failpoints at which a life of it has ended."""
+        return {
+            name
+            for failpoints in self.failpoints
+            for name, due in failpoints.due.items()
+            if failpoints.passed[name] >= min(due)
+        }
+
     def _crash(self) -> None:
         raise Crashed
 
@@ -106,7 +119,8 @@ class Node:
         """Follow the journal from its beginning until the lease is won. Blocks."""
         engine = Engine(CELL)
         follower = Follower(Loaded(engine, journal.GENESIS, engine.state_hash()))
-        connection = psycopg2.connect("simulated", application_name=f"standby/{candidate.holder}")
+        connection = connect("simulated", "", f"standby/{candidate.holder}")
+        connections = Connections(SETTINGS, candidate)
         while not self._is_stopping.is_set():
             found = journal.rows_after(connection, CELL, follower.sequence, ROWS_A_TURN)
             for row in found:
@@ -114,11 +128,12 @@ class Node:
             if len(found) == ROWS_A_TURN:
                 continue
             standing = lease.standing(connection, CELL)
-            remaining_s = max(standing.remaining_ms, 0) / 1000 if standing else 0.0
-            if not remaining_s and (held := tenure.begin(SETTINGS, candidate, follower, failpoints)):
+            is_free = standing is None or standing.is_free
+            if is_free and (held := tenure.begin(SETTINGS, candidate, connections, follower, failpoints)):
                 connection.close()
                 return held
-            time.sleep(min(POLL_S, remaining_s or AGAIN_S))  # the simulated clock's
+            remaining_s = standing.remaining_ms / 1000 if standing and not is_free else AGAIN_S
+            time.sleep(min(POLL_S, max(remaining_s, AGAIN_S)))  # on the simulated clock
         return None
 
     async def _hold(self, held: Tenure) -> None:
@@ -129,6 +144,7 @@ class Node:
         self.leader = leader
         self.world.note("leads", held.leadership.epoch, held.leadership.last_sequence)
         try:
+            await asyncio.get_running_loop().run_in_executor(held.renewing, held.announce)
             await asyncio.wait([running, *beside], return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
             await asyncio.wait([running])
@@ -143,11 +159,11 @@ class Node:
             await asyncio.gather(running, *beside, return_exceptions=True)
 
 
-def connecting(connect: Callable[[Process, str], object]) -> Callable[..., object]:
+def connecting(connect: Callable[..., object]) -> Callable[..., object]:
     """Return what takes the place of `psycopg2.connect`: a connection of the process that asks for it."""
 
-    def connected(*_: object, application_name: str, **__: object) -> object:
+    def connected(*_: object, application_name: str, async_: bool = False, **__: object) -> object:
         assert Process.current is not None, "a process connects"
-        return connect(Process.current, application_name)
+        return connect(Process.current, application_name, is_autocommit=async_)
 
     return connected

@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.simulation.world import World
 
-DRAIN = 100_000
+ROUNDS = 20
+"""How often what a dead process still awaits is canceled."""
 
 
 class Crashed(SystemExit):
@@ -27,8 +28,10 @@ class Worker(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.work: Callable[[], None] | None = None
-        self._goes = threading.Semaphore(0)
-        self._rests = threading.Semaphore(0)
+        self._goes = threading.Lock()
+        self._rests = threading.Lock()
+        self._goes.acquire()
+        self._rests.acquire()
         self.start()
 
     def run(self) -> None:
@@ -218,6 +221,8 @@ class NodeLoop:
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
         """Run blocking code as a job; an executor of ours has one thread, and takes its jobs one by one."""
         done = self.create_future()
+        if self.process.is_dead:
+            return done
         job = Job(self.process, lambda: func(*args), done)
         self.process.jobs[job] = None
         if executor is None:
@@ -250,12 +255,14 @@ class NodeLoop:
 
     def drain(self) -> None:
         """End every task of a process that has died, what they say reaching nobody."""
-        for task in self.tasks:
-            task.cancel()
-        for _ in range(DRAIN):
-            if not self.ready:
+        for _ in range(ROUNDS):
+            pending = [task for task in self.tasks if not task.done()]
+            if not pending:
                 break
-            self._run(self.ready.popleft())
+            for task in pending:
+                task.cancel()
+            while self.ready:
+                self._run(self.ready.popleft())
         self.tasks.clear()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:

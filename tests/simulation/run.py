@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import psycopg2
@@ -19,14 +20,14 @@ from tests.checkers.journal import journal_problems
 from tests.checkers.truth import truth_of
 from tests.simulation import clients
 from tests.simulation.clients import Network, Trader
-from tests.simulation.database import Database, SimulatedConnection
+from tests.simulation.database import Database
+from tests.simulation.driver import SimulatedConnection
 from tests.simulation.faults import Faults
 from tests.simulation.node import Node, connecting
 from tests.simulation.process import Process
 from tests.simulation.tables import CELL
 from tests.simulation.world import World
 
-TRADED_S = 30.0
 HEALED_S = 90.0
 """By then everything that was asked must have been answered."""
 TIMES = 12
@@ -42,7 +43,7 @@ class Outcome:
     calls: int
     resends: int
     counts: dict[str, int]
-    failpoints: list[str] = field(default_factory=list)
+    failpoints: set[str] = field(default_factory=set)  # those at which a process died
 
 
 def run(number: int, change: Callable[[Database], None] = lambda _: None) -> Outcome:
@@ -72,9 +73,10 @@ def run(number: int, change: Callable[[Database], None] = lambda _: None) -> Out
         digest = world.digest()
         for each in (process, *(node.process for node in nodes)):
             each.crash("the run is over")
-        world.run(lambda: False, HEALED_S)
+        world.run(lambda: False, world.passed_s)
     calls, resends = sum(len(trader.calls) for trader in traders), sum(trader.resends for trader in traders)
-    return Outcome(number, digest, problems, calls, resends, world.counts, faults.failpoints)
+    reached = {name for node in nodes for name in node.reached()}
+    return Outcome(number, digest, problems, calls, resends, world.counts, reached)
 
 
 @contextmanager
@@ -90,7 +92,7 @@ def simulated(world: World) -> Iterator[Database]:
         job.block(lambda back: world.after(seconds, lambda: back(lambda: None)))
 
     clock.monotonic, clock.monotonic_ns, clock.sleep = (lambda: world.now_s), (lambda: world.now_ns), pause
-    driver.connect = connecting(lambda process, name: SimulatedConnection(database, process, name))
+    driver.connect = connecting(partial(SimulatedConnection, database))
     try:
         yield database
     finally:
@@ -125,6 +127,9 @@ def _begin(database: Database) -> None:
 def _problems(database: Database, traders: list[Trader]) -> Iterator[str]:
     """Check the journal, and what clients were told against it."""
     tables = database.tables
+    yield from tables.problems
+    if tables.problems:
+        return
     checked = [
         CheckedRow(
             CELL, row.first_sequence, row.last_sequence, row.batch_id, row.epoch, row.last_time, row.commands_json,

@@ -38,10 +38,17 @@ class Tables:
     placed: dict[str, tuple[PlaceOrder, int]] = field(default_factory=dict)
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     fills: dict[tuple[str, int], list[Row]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, row: JournalRow) -> None:
-        """Commit a batch that the fence let pass."""
+        """Commit a batch that the fence let pass; one that cannot be applied again is a problem."""
         self.journal.append(row)
+        try:
+            self._apply(row)
+        except (AssertionError, LookupError) as error:
+            self.problems.append(f"I14: batch {row.first_sequence} of epoch {row.epoch} cannot be applied: {error!r}")
+
+    def _apply(self, row: JournalRow) -> None:
         self.last_sequence = row.last_sequence
         for entry in row.journaled():
             apply = self.engine.apply_poisoned if entry.poisoned else self.engine.apply
