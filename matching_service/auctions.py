@@ -21,8 +21,7 @@ def start_volatility(state: State, market: LiveMarket) -> list[Event]:
 
 def start(state: State, market: LiveMarket, ends: int | None) -> AuctionStarted:
     """Let a market collect orders until `ends`, or until it is opened."""
-    market.figures.auction_ends = ends
-    set_status(state, market, AUCTION)
+    set_status(state, market, AUCTION, ends=ends)
     return AuctionStarted(market.settings.symbol, ends, bands.reference(market))
 
 
@@ -37,7 +36,7 @@ def change_status(state: State, market: LiveMarket, status: MarketStatus) -> lis
         return [start(state, market, None)]
     if status is OPEN and (was is AUCTION or crosses(market.book)):
         return end(state, market)
-    set_status(state, market, status)
+    set_status(state, market, status, ends=market.figures.auction_ends if status is AUCTION else None)
     return [AuctionEnded(market.settings.symbol, None, 0)] if was is AUCTION and status is not AUCTION else []
 
 
@@ -63,8 +62,7 @@ def end(state: State, market: LiveMarket) -> list[Event]:
         events.append(AuctionEnded(symbol, price_ticks, figures.indicative_lots))
         figures.uncrossing_ticks = None
     if crosses(market.book):
-        figures.auction_ends = state.time
-        set_status(state, market, AUCTION)
+        set_status(state, market, AUCTION, ends=state.time)
     else:
         set_status(state, market, OPEN)
     return events
@@ -85,7 +83,7 @@ def halt(state: State) -> list[Event]:
     for market in state.markets.values():
         settings = market.settings
         if settings.status_before_halt is None:
-            set_status(state, market, HALTED, settings.status)
+            set_status(state, market, HALTED, settings.status, market.figures.auction_ends)
             changed.append(MarketChanged(market.settings))
     return changed
 
@@ -96,7 +94,7 @@ def resume(state: State) -> list[Event]:
     for market in state.markets.values():
         before = market.settings.status_before_halt
         if before is not None:
-            set_status(state, market, before)
+            set_status(state, market, before, ends=market.figures.auction_ends)
             changed.append(MarketChanged(market.settings))
     return changed
 
@@ -129,13 +127,20 @@ def touched(state: State, events: list[Event]) -> None:
 
 
 def set_status(
-    state: State, market: LiveMarket, status: MarketStatus, status_before_halt: MarketStatus | None = None
+    state: State,
+    market: LiveMarket,
+    status: MarketStatus,
+    status_before_halt: MarketStatus | None = None,
+    ends: int | None = None,
 ) -> None:
     """Let a market be so from now on; what belongs to an auction stays while there is one, halted or not."""
     figures, settings = market.figures, market.settings
     market.settings = structs.replace(settings, status=status, status_before_halt=status_before_halt)
+    if figures.auction_ends is not None:
+        state.timers.disarm(figures.auction_ends, Kind.AUCTION_END, settings.symbol)
+    figures.auction_ends = ends
     if status is not AUCTION and status_before_halt is not AUCTION:
-        figures.auction_ends = figures.indicative_ticks = figures.uncrossing_ticks = None
+        figures.indicative_ticks = figures.uncrossing_ticks = None
         figures.indicative_lots = figures.surplus_lots = 0
     follow(state, market)
     state.changed_markets[market] = None

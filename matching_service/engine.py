@@ -1,10 +1,12 @@
 """The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O.
 
-Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one,
-`matching` how an active order trades and then rests or ends, `book` whom it meets, `settlement` and `fees` who pays
-what, `endings` how an order ends unfilled, `canceling` which orders a cancel finds, `timers` and `advancing` what
-happens at a time, `finishing` all that follows where a command ends, `auctions` the states of a market, `bands` how far
-its price goes, `safeguards` what stops an account or everything, `administration` everything else.
+Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one, `pairing`
+two that cancel each other, `amending` one that changes. `book` whom an order meets, its own account's orders and
+icebergs included, `matching` how it trades and then rests or ends, `settlement` and `fees` who pays what, `prevention`
+what is kept from trading, `endings` how an order ends unfilled, `canceling` which orders a cancel finds. `triggers`
+which orders wait for a price, `triggering` how one becomes active, `timers` and `advancing` what happens at a time,
+`finishing` all that follows where a command ends. `auctions` (`clearing`, `uncrossing`) the states of a market, `bands`
+how far its price goes, `safeguards` what stops an account or everything, `administration` everything else.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 from exchange.commands import (
     AdvanceTime,
+    AmendOrder,
     CancelAllAfter,
     CancelOrder,
     CancelOrders,
@@ -25,6 +28,7 @@ from exchange.commands import (
     DeleteApiKey,
     HaltExchange,
     KillSwitch,
+    PlacePair,
     ResumeExchange,
     Transfer,
 )
@@ -34,10 +38,12 @@ from exchange.orders import OrderRecord, PlaceOrder
 from matching_service import (
     administration,
     advancing,
+    amending,
     auctions,
     canceling,
     endings,
     entering,
+    pairing,
     records,
     rules,
     safeguards,
@@ -106,6 +112,8 @@ class Engine:
         self._state.remember(getattr(command, "request_id", ""))
         if isinstance(command, PlaceOrder):
             return entering.place_poisoned(self._state, command)
+        if isinstance(command, PlacePair):
+            return pairing.place_poisoned(self._state, command)
         if isinstance(command, Transfer):
             administration.note_transfer(self._state, command)
         return [endings.refused("engine.refused")]
@@ -178,6 +186,8 @@ class Engine:
 
 EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
     PlaceOrder: rules.examine_order,
+    PlacePair: pairing.examine_pair,
+    AmendOrder: amending.examine_amend,
     CancelOrder: canceling.examine_cancel,
     CancelOrders: canceling.examine_cancels,
     AdvanceTime: advancing.examine_time,
@@ -197,6 +207,8 @@ EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
 """What is asked before a command is applied."""
 APPLY: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     PlaceOrder: entering.place,
+    PlacePair: pairing.place_pair,
+    AmendOrder: amending.amend_order,
     CancelOrder: canceling.cancel_order,
     CancelOrders: canceling.cancel_orders,
     AdvanceTime: advancing.advance_time,

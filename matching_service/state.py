@@ -249,7 +249,7 @@ class State:
         if order.placed.time_in_force is not GTC:
             due = expiry(order.placed, order.created_time)
             if due is not None:
-                self.timers.arm(Timer(due, Kind.EXPIRY, order.priority_sequence, order_id))
+                self.timers.arm(Timer(due, Kind.EXPIRY, order.first_sequence, order_id))
 
     def close(self, order: Order) -> None:
         """Count an order no longer among the open ones."""
