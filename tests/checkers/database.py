@@ -144,7 +144,8 @@ def _balances(connection: Connection, cell: int) -> Iterator[BalanceRow]:
 
 def _open_orders(connection: Connection, cell: int) -> Iterator[OpenOrder]:
     query = """
-        SELECT o.order_id, o.account_id, o.symbol, m.base, m.quote, o.side, o.status, o.price, o.remaining_quantity
+        SELECT o.order_id, o.account_id, o.symbol, m.base, m.quote, o.side, o.status, o.price, o.remaining_quantity,
+               o.partner_id
         FROM orders o JOIN markets m USING (cell, symbol)
         WHERE o.cell = %s AND o.status IN ('new', 'partially_filled', 'pending_trigger')
     """

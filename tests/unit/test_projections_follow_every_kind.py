@@ -6,6 +6,7 @@ import random
 import pytest
 
 from exchange.commands import AdvanceTime, Command, Journaled
+from exchange.events import Event
 from matching_service import journal, seed
 from matching_service.engine import Engine
 from matching_service.journal import GENESIS, Batch
@@ -38,7 +39,7 @@ class Followed:
         if journaled:
             self.copy.apply(self._batch_of(journaled, events))
 
-    def _batch_of(self, journaled: list[Journaled], events: list[list[journal.Event]]) -> Batch:
+    def _batch_of(self, journaled: list[Journaled], events: list[list[Event]]) -> Batch:
         rows = self.rows.rows_of(journaled, events, self.engine.take_changes())
         return journal.batch_of(1, 1, GENESIS, journaled, events, rows)
 
