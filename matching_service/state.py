@@ -78,8 +78,8 @@ def transfer_id(transfer: Transfer) -> str:
 class LiveMarket:
     """A market as the engine holds it: its settings, its book, what it came to, who has traded, where its fees go.
 
-    `collected` are the lots at those keys that an auction has looked at: with thousands of orders at a price, to add them
-    up after each command would be most of its cost.
+    `collected` are the lots at those keys that an auction has looked at: with thousands of orders at a price, adding up
+    anew after each command would be most of its cost.
     """
 
     settings: Market
