@@ -43,6 +43,7 @@ from matching_service import (
     canceling,
     endings,
     entering,
+    invariants,
     pairing,
     records,
     rules,
@@ -99,7 +100,7 @@ class Engine:
             state.advance(time)
         events = APPLY[type(command)](state, command)
         if state.auctions:
-            auctions.touched(state, events)
+            auctions.follow_events(state, events)
         if state.unsettled:
             events += finish(state, events)
         return events
@@ -121,6 +122,10 @@ class Engine:
     def check(self, order: PlaceOrder) -> str | None:
         """Return the code with which the order would be rejected now, None if it would be taken; change nothing."""
         return entering.check(self._state, order)
+
+    def assert_sound(self, changes: Changes) -> None:
+        """Raise `Violation` where what changed last is not what a cell can be."""
+        invariants.check(changes, self._state.markets)
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call: the engine's own objects, to be read before the next command."""
