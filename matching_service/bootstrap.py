@@ -26,6 +26,7 @@ from matching_service.database import LOADING, opened, rows
 from matching_service.following import Follower
 from matching_service.lease import Candidate
 from matching_service.submissions import Submission
+from matching_service.tenure import Connections
 
 DEADLINE_S = 60.0
 RETRY_S = 0.25
@@ -125,8 +126,10 @@ async def _submit_as_leader(settings: Settings, commands: list[Command]) -> list
     service = _service_settings(settings)
     with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
         follower = Follower(await asyncio.to_thread(replica.load, loader, settings.cell))
-    held = await asyncio.to_thread(tenure.begin, service, candidate, follower)
+    connections = await asyncio.to_thread(Connections, service, candidate)
+    held = await asyncio.to_thread(tenure.begin, service, candidate, connections, follower)
     if held is None:
+        connections.close()
         return None
     leader = held.leader(None, lambda _: None)
     running = asyncio.create_task(leader.run())

@@ -81,7 +81,7 @@ class Display:
                     )
         finally:
             filling.cancel()
-            self.working.submit(self.redis.close)
+            self.working.submit(self.redis.close)  # there, since a write may be under way
             self.working.shutdown(wait=False)
 
     async def _write(self, projection: MarketProjection) -> None:

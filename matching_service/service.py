@@ -95,6 +95,7 @@ class Service:
 
     def stop(self) -> None:
         """Answer what waits, give the lease back and end."""
+        logger.info("asked to stop", extra={"role": self.health.role})
         self.is_stopping.set()
         if self.standby is not None:
             self.standby.stop()
@@ -125,7 +126,7 @@ class Service:
                 poisoned = await self._lead(held, tasks, poisoned)
         except (CellStopped, psycopg2.IntegrityError) as error:
             why = str(error).partition("\n")[0]
-            await asyncio.to_thread(held.stop_cell, why)
+            await asyncio.get_running_loop().run_in_executor(held.renewing, held.stop_cell, why)
             raise CellStopped(why) from error
         finally:
             for task in tasks:
@@ -149,7 +150,7 @@ class Service:
             if room := await self._waiting_room(held, leader):
                 own.append(asyncio.create_task(room.run()))
                 await room.level([*own, *beside])
-            self._open(held, leader)
+            await self._open(held, leader)
             await asyncio.wait([*own, *beside], return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
             await asyncio.wait(own[:1])
@@ -168,9 +169,10 @@ class Service:
             await asyncio.gather(*own, return_exceptions=True)
         return None
 
-    def _open(self, held: Tenure, leader: Leader) -> None:
-        """Let the requests in."""
+    async def _open(self, held: Tenure, leader: Leader) -> None:
+        """Let the requests in, and tell where the leader is."""
         self.leader = leader
+        await asyncio.get_running_loop().run_in_executor(held.renewing, held.announce)
         self.health.leads(held.leadership.epoch, lambda: held.engine.sequence)
         told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}
         logger.info("leading", extra=told)
@@ -182,7 +184,7 @@ class Service:
             return None
         left = await asyncio.to_thread(waiting_room.positions, held.reader, settings.cell, settings.orders_stream)
         read = Shards(self.kinesis, settings.orders_stream, left)
-        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret, held.leadership.now)
+        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -70,13 +70,11 @@ class _Round:
 class WaitingRoom:
     """Empties the stream into one leader for as long as that one leads."""
 
-    def __init__(self, shards: Shards, leader: Leader, cell: int, secret: str, now: Callable[[], int]) -> None:
-        """Take `now`, the engine's time in microseconds, by which a queued amendment is too old."""
+    def __init__(self, shards: Shards, leader: Leader, cell: int, secret: str) -> None:
         self._shards = shards
         self._leader = leader
         self._cell = cell
         self._secret = secret
-        self._now = now
         self._reading = ThreadPoolExecutor(1, "waiting-room")
         self._failures = 0
         self.is_level = asyncio.Event()
@@ -128,7 +126,7 @@ class WaitingRoom:
         return True
 
     def _command(self, record: ShardRecord) -> Queueable | None:
-        """Return the command of a record; None where it is another cell's, nobody's, or too late."""
+        """Return the command of a record; None where it is another cell's, or nobody's."""
         try:
             found = queued.decode(self._secret, record.data)
         except Malformed as error:
@@ -142,9 +140,8 @@ class WaitingRoom:
             return None
         if isinstance(command, PlaceOrder):
             return replace(command, queue_deadlines=queued.deadlines(command, found.arrived))
-        if isinstance(command, AmendOrder) and self._now() > found.arrived + queued.TAKING_MS * 1000:
-            self._skip(record, "an amendment that waited too long")
-            return None
+        if isinstance(command, AmendOrder):
+            return replace(command, queue_deadline=found.arrived + queued.TAKING_MS * 1000)
         return command
 
     def _skip(self, record: ShardRecord, why: str) -> None:

@@ -9,7 +9,7 @@ from exchange.http import HttpRequest
 from exchange.limits import Limiter
 from exchange.settings import Edge
 from exchange.stores.cache import Cache
-from tests.servers import valkey
+from tests.servers import valkey, valkey_cluster
 
 AWAY = "redis://127.0.0.1:9"
 SLOW = Edge(
@@ -37,9 +37,16 @@ def is_taken(take: Callable[[], None]) -> bool:
     return True
 
 
-@pytest.fixture(params=["in Redis", "in the process"])
+PLACES: dict[str, Callable[[], str]] = {
+    "in Redis": valkey,
+    "in a Redis cluster": valkey_cluster,
+    "in the process": lambda: AWAY,
+}
+
+
+@pytest.fixture(params=PLACES)
 def limiter(request: pytest.FixtureRequest) -> Iterator[Limiter]:
-    cache = Cache(valkey() if request.param == "in Redis" else AWAY)
+    cache = Cache(PLACES[request.param](), timeout_s=1.0)
     yield Limiter(SLOW, cache)
     cache.close()
 
