@@ -172,7 +172,7 @@ class Publisher:
                 if isinstance(event, Trade) and event.symbol == key and entry.sequence >= self.documents_from:
                     market = self._market(key)
                     public = trade_document(self.cell, entry.sequence, index, entry.time, event, market)
-                    yield public | _parties(event, market) | {"cell": self.cell, "index": index}
+                    yield public | parties(event, market) | {"cell": self.cell, "index": index}
 
     def _market(self, symbol: str) -> Market:
         if symbol not in self.markets:
@@ -258,15 +258,17 @@ def _order_ids(events: list[list[Event]]) -> Iterable[str]:
                 yield order_id
 
 
-def _parties(trade: Trade, market: Market) -> Document:
-    buys = trade.taker_side is Side.BUY
-    base, quote = market.base_decimals, market.quote_decimals
+def parties(trade: Trade, market: Market) -> Document:
+    """Return what only those may see who search: both sides of a trade; a rebate is in the asset of the taker's fee."""
+    of_taker, of_maker = market.base_decimals, market.quote_decimals
+    if trade.taker_side is not Side.BUY:
+        of_taker, of_maker = of_maker, of_taker
     return {
         "quote": market.quote_text(trade.quote),
         "maker_order_id": trade.maker_order_id,
         "taker_order_id": trade.taker_order_id,
         "maker_account_id": trade.maker_account_id,
         "taker_account_id": trade.taker_account_id,
-        "maker_fee": text(trade.maker_fee, quote if buys else base),
-        "taker_fee": text(trade.taker_fee, base if buys else quote),
+        "maker_fee": text(trade.maker_fee, of_maker if trade.maker_fee >= 0 else of_taker),
+        "taker_fee": text(trade.taker_fee, of_taker),
     }
