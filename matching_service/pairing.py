@@ -53,7 +53,10 @@ def place_poisoned(state: State, command: PlacePair) -> list[Event]:
 
 
 def _enter(state: State, market: LiveMarket, command: PlacePair) -> Legs:
-    """Make the two orders, each of which names the other, and use up their ids."""
+    """Make the two orders, each of which names the other, and use up their ids, the lesser first.
+
+    That order is the one in which ids of one sequence are forgotten, and that the tables know.
+    """
     first, second = (state.order(market, replace(leg, queue_deadlines=None)) for leg in (command.first, command.second))
     assert first.placed.side is second.placed.side
     assert first.trader is second.trader
@@ -62,6 +65,7 @@ def _enter(state: State, market: LiveMarket, command: PlacePair) -> Legs:
     for leg, other in ((first, second), (second, first)):
         leg.partner_id = other.placed.order_id
         leg.is_waiting = leg.placed.type is not LIMIT
+    for leg in sorted((first, second), key=lambda leg: leg.placed.order_id):
         enter(state, leg)
     state.subjects = (first, second)
     return first, second

@@ -3,12 +3,12 @@
 from typing import Any
 
 from exchange.commands import CancelOrders, CreateAsset, DeleteApiKey, Journaled
-from exchange.events import ApiKeyDeleted, AssetCreated, CommandRefused, OrderCanceled, OrderRejected, Trade
+from exchange.events import ApiKeyDeleted, AssetCreated, CommandRefused, OrderCanceled, OrderRejected
 from exchange.markets import Asset
 from exchange.orders import Side
 from exchange.stream import NO_COMMAND
-from matching_service.publisher import chunks, entries_by_key, parties, put
-from tests.engines import SYMBOL, buy, market
+from matching_service.publisher import chunks, entries_by_key, put
+from tests.engines import buy
 
 TIME = 1_763_797_044_000_000
 
@@ -28,19 +28,6 @@ def test_each_event_goes_under_its_symbol_and_the_command_with_the_first() -> No
     assert [index for index, _ in bitcoin.events] == [1, 3]
     assert [index for index, _ in ether.events] == [2]
     assert bitcoin.has_command and ether.command == NO_COMMAND
-
-
-def test_a_rebate_prints_with_the_decimals_of_the_asset_that_the_taker_pays_its_fee_in() -> None:
-    balances = (0,) * 10
-    bought = Trade(SYMBOL, "1-a", "alice", "1-b", "bob", Side.BUY, 1, 1, 10, -7, 8, 0, 0, *balances)
-    sold = Trade(SYMBOL, "1-a", "alice", "1-b", "bob", Side.SELL, 1, 1, 10, 7, 8, 0, 0, *balances)
-
-    documents = [parties(trade, market()) for trade in (bought, sold)]
-
-    assert [(document["maker_fee"], document["taker_fee"]) for document in documents] == [
-        ("-0.07", "0.08"),
-        ("0.07", "0.0008"),
-    ]
 
 
 def test_what_has_no_symbol_goes_under_its_account_or_the_system() -> None:
