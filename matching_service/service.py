@@ -16,6 +16,7 @@ from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
 from matching_service.health import Health, Role
+from matching_service.invariants import Violation
 from matching_service.journal import CopyLost, Doubtful, Fenced
 from matching_service.leader import Leader
 from matching_service.lease import Candidate, LeaseLost
@@ -127,8 +128,8 @@ class Service:
             poisoned = await self._lead(held, tasks, None)
             while poisoned is not None:
                 poisoned = await self._lead(held, tasks, poisoned)
-        except (CellStopped, psycopg2.IntegrityError) as error:
-            why = str(error).partition("\n")[0]
+        except (CellStopped, Violation, psycopg2.IntegrityError) as error:
+            why = f"{type(error).__name__}: {error}".partition("\n")[0].removeprefix("CellStopped: ")
             await asyncio.get_running_loop().run_in_executor(held.renewing, held.stop_cell, why)
             raise CellStopped(why) from error
         finally:
