@@ -47,16 +47,7 @@ class Display:
         self.settings = settings
         self.now = now
         self.sequence = engine.sequence
-        self.projections = Projections(engine.cell, engine.markets())
-        for record in engine.open_records():
-            placed = record.placed
-            if record.remaining_lots and placed.price_ticks is not None:
-                market = self.projections.by_symbol[placed.symbol]
-                market.levels.add(placed.side, placed.price_ticks, record.remaining_lots)
-        for indication in engine.indications():
-            self.projections.by_symbol[indication.symbol].follow_auction(indication)
-        for market in self.projections.by_symbol.values():
-            market.sequence, market.time = engine.sequence, engine.time
+        self.projections = Projections.restored(engine)
         self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)
         self._written = failpoints.around("redis", self.redis.write)
         self.working = ThreadPoolExecutor(1, "display")
@@ -81,7 +72,7 @@ class Display:
                     )
         finally:
             filling.cancel()
-            self.working.submit(self.redis.close)
+            self.working.submit(self.redis.close)  # there, since a write may be under way
             self.working.shutdown(wait=False)
 
     async def _write(self, projection: MarketProjection) -> None:

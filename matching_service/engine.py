@@ -1,10 +1,12 @@
 """The deterministic heart of a cell: a command and its time in, events out; no clock, no randomness, no I/O.
 
-Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one,
-`matching` how an active order trades and then rests or ends, `book` whom it meets, `settlement` and `fees` who pays
-what, `endings` how an order ends unfilled, `canceling` which orders a cancel finds, `timers` and `advancing` what
-happens at a time, `finishing` all that follows where a command ends, `auctions` the states of a market, `bands` how far
-its price goes, `safeguards` what stops an account or everything, `administration` everything else.
+Where each rule lives: `rules` what an order must fulfil to be taken, `entering` the command that enters one, `pairing`
+two that cancel each other, `amending` one that changes. `book` whom an order meets, its own account's orders and
+icebergs included, `matching` how it trades and then rests or ends, `settlement` and `fees` who pays what, `prevention`
+what is kept from trading, `endings` how an order ends unfilled, `canceling` which orders a cancel finds. `triggers`
+which orders wait for a price, `triggering` how one becomes active, `timers` and `advancing` what happens at a time,
+`finishing` all that follows where a command ends. `auctions` (`clearing`, `uncrossing`) the states of a market, `bands`
+how far its price goes, `safeguards` what stops an account or everything, `administration` everything else.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 from exchange.commands import (
     AdvanceTime,
+    AmendOrder,
     CancelAllAfter,
     CancelOrder,
     CancelOrders,
@@ -25,6 +28,7 @@ from exchange.commands import (
     DeleteApiKey,
     HaltExchange,
     KillSwitch,
+    PlacePair,
     ResumeExchange,
     Transfer,
 )
@@ -34,10 +38,13 @@ from exchange.orders import OrderRecord, PlaceOrder
 from matching_service import (
     administration,
     advancing,
+    amending,
     auctions,
     canceling,
     endings,
     entering,
+    invariants,
+    pairing,
     records,
     rules,
     safeguards,
@@ -93,7 +100,7 @@ class Engine:
             state.advance(time)
         events = APPLY[type(command)](state, command)
         if state.auctions:
-            auctions.touched(state, events)
+            auctions.follow_events(state, events)
         if state.unsettled:
             events += finish(state, events)
         return events
@@ -106,6 +113,8 @@ class Engine:
         self._state.remember(getattr(command, "request_id", ""))
         if isinstance(command, PlaceOrder):
             return entering.place_poisoned(self._state, command)
+        if isinstance(command, PlacePair):
+            return pairing.place_poisoned(self._state, command)
         if isinstance(command, Transfer):
             administration.note_transfer(self._state, command)
         return [endings.refused("engine.refused")]
@@ -113,6 +122,10 @@ class Engine:
     def check(self, order: PlaceOrder) -> str | None:
         """Return the code with which the order would be rejected now, None if it would be taken; change nothing."""
         return entering.check(self._state, order)
+
+    def assert_sound(self, changes: Changes) -> None:
+        """Raise `Violation` where what changed last is not what a cell can be."""
+        invariants.check(changes, self._state.markets)
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call: the engine's own objects, to be read before the next command."""
@@ -178,6 +191,8 @@ class Engine:
 
 EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
     PlaceOrder: rules.examine_order,
+    PlacePair: pairing.examine_pair,
+    AmendOrder: amending.examine_amend,
     CancelOrder: canceling.examine_cancel,
     CancelOrders: canceling.examine_cancels,
     AdvanceTime: advancing.examine_time,
@@ -197,6 +212,8 @@ EXAMINE: dict[type[Command], Callable[[State, Any], Copy | Refusal | None]] = {
 """What is asked before a command is applied."""
 APPLY: dict[type[Command], Callable[[State, Any], list[Event]]] = {
     PlaceOrder: entering.place,
+    PlacePair: pairing.place_pair,
+    AmendOrder: amending.amend_order,
     CancelOrder: canceling.cancel_order,
     CancelOrders: canceling.cancel_orders,
     AdvanceTime: advancing.advance_time,

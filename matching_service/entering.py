@@ -17,16 +17,16 @@ def place(state: State, placed: PlaceOrder) -> list[Event]:
         return _place_queued(state, placed, placed.queue_deadlines)
     market = state.markets[placed.symbol]
     order = state.order(market, placed)
-    _enter(state, order)
+    enter(state, order)
     kind = placed.type
     if kind is not LIMIT and kind is not MARKET:
         return _wait(state, market, order)
     if placed.expire_time is not None and placed.expire_time <= state.time:
-        return _expire(order, "expired")
+        return expire(order, "expired")
     fills, ending = market.book.plan(order)
     needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
     spends = order.trader.quote if placed.side is BUY else order.trader.base
-    code = refusal(market, order, needed, spends.available, fills, ending)
+    code = refusal(market, order, needed, spends.available, fills, ending, len(order.trader.order_ids))
     if code is not None:
         return [reject(order, code)]
     if order.hold_per_lot:
@@ -48,16 +48,17 @@ def check(state: State, placed: PlaceOrder) -> str | None:
     order = state.order(market, placed)
     if placed.type is not LIMIT and placed.type is not MARKET:
         order.is_waiting = True
-        return waiting_refusal(market, order, order.hold_per_lot * order.remaining_lots, order.spends.available)
+        needed = order.hold_per_lot * order.remaining_lots
+        return waiting_refusal(market, order, needed, order.spends.available, len(order.trader.order_ids))
     fills, ending = market.book.plan(order)
     needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
-    return refusal(market, order, needed, order.spends.available, fills, ending)
+    return refusal(market, order, needed, order.spends.available, fills, ending, len(order.trader.order_ids))
 
 
 def place_poisoned(state: State, placed: PlaceOrder) -> list[Event]:
     """Refuse an order that could not be applied; its id is used up."""
     order = state.order(state.markets[placed.symbol], placed)
-    _enter(state, order)
+    enter(state, order)
     return [reject(order, "engine.refused")]
 
 
@@ -71,8 +72,8 @@ def _place_queued(state: State, queued: PlaceOrder, deadlines: tuple[int, int]) 
     order = state.order(market, placed)
     if state.time <= latest and not (placed.type is LIMIT and market.book.plan(order)[0]):
         return place(state, placed)
-    _enter(state, order)
-    return _expire(order, "queue_deadline")
+    enter(state, order)
+    return expire(order, "queue_deadline")
 
 
 def _wait(state: State, market: LiveMarket, order: Order) -> list[Event]:
@@ -80,11 +81,11 @@ def _wait(state: State, market: LiveMarket, order: Order) -> list[Event]:
     order.is_waiting = True
     placed, spends = order.placed, order.spends
     needed = order.hold_per_lot * order.remaining_lots
-    code = waiting_refusal(market, order, needed, spends.available)
+    code = waiting_refusal(market, order, needed, spends.available, len(order.trader.order_ids))
     if code is not None:
         return [reject(order, code)]
     if placed.expire_time is not None and placed.expire_time <= state.time:
-        return _expire(order, "expired")
+        return expire(order, "expired")
     spends.available -= needed
     spends.held += needed
     if spends.noted < state.batch_start:
@@ -99,7 +100,7 @@ def _wait(state: State, market: LiveMarket, order: Order) -> list[Event]:
     ]  # fmt: skip
 
 
-def _expire(order: Order, reason: str) -> list[Event]:
+def expire(order: Order, reason: str) -> list[Event]:
     """End an order that came too late, before it held anything."""
     placed, spends = order.placed, order.spends
     order.is_waiting = False
@@ -113,7 +114,7 @@ def _expire(order: Order, reason: str) -> list[Event]:
     ]
 
 
-def _enter(state: State, order: Order) -> None:
+def enter(state: State, order: Order) -> None:
     """Use up the id of a new order, and make it what the command is about."""
     state.recent_ids.sequences[order.placed.order_id] = state.sequence
     state.changed_orders.append(order)

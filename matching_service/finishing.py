@@ -22,16 +22,16 @@ def finish(state: State, events: list[Event]) -> list[Event]:
     triggered = 0
     following: list[Event] = []
     for market in sorted(state.unsettled, key=lambda market: market.created_sequence):
-        del state.unsettled[market]
         state.changed_markets[market] = None
         _follow_price(state, market)
+        is_owed = False
         while market.settings.status is OPEN and market.triggers.has_due():
             order = market.triggers.take_due()
             may_fire = triggered < MAX_TRIGGERED and trades < MAX_FILLS
             happened = fire(state, market, order, MAX_FILLS - trades) if may_fire else []
             if not happened:
                 market.triggers.put_back(order)
-                state.unsettled[market] = None
+                is_owed = True
                 break
             following += happened
             triggered += 1
@@ -40,6 +40,8 @@ def finish(state: State, events: list[Event]) -> list[Event]:
         bands.lay(market)
         if market in state.auctions:
             following += indicate(state, market)
+        if not is_owed:
+            del state.unsettled[market]
     return following
 
 

@@ -157,11 +157,18 @@ def commit(connection: Connection, batch: Batch, insert: Callable[[Connection, B
 class Writer:
     """The one connection that commits batches; it settles what became of a batch when the connection is lost."""
 
-    def __init__(self, connect: Callable[[], Connection], deadline_s: float, failpoints: Failpoints = NONE) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        deadline_s: float,
+        failpoints: Failpoints = NONE,
+        connection: Connection | None = None,
+    ) -> None:
+        """Begin with `connection`, where one is given that `connect` would give."""
         self.connect = connect
         self.insert = failpoints.around("insert", _run)
         self.deadline_s = deadline_s
-        self.connection = connect()
+        self.connection = connection or connect()
         self.is_closed = False
 
     def commit(self, batch: Batch) -> None:

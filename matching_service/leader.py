@@ -16,10 +16,10 @@ from psycopg2.extensions import connection as Connection
 
 from exchange.commands import AmendOrder, CancelOrder, Command
 from exchange.wire import Answer
-from matching_service import answers
+from matching_service import answers, lease
 from matching_service.answers import Tables
 from matching_service.failpoints import NONE, Failpoints
-from matching_service.journal import Batch, Writer
+from matching_service.journal import Batch, Fenced, Writer
 from matching_service.lease import LeaseTime
 from matching_service.sequencing import Matched, Sequencer
 from matching_service.submissions import Submission, Ticket
@@ -46,7 +46,7 @@ class Leader:
         self.sequencer = sequencer
         self.engine = engine = sequencer.engine
         self.writer = writer
-        self.tables = Tables(answers.prepared(reader), engine.cell, engine.market)
+        self.tables = Tables(reader, engine.cell, engine.market)
         self.lease_time = lease_time
         self.batch_commands, self.queue_commands = limits
         self.committed = committed
@@ -150,9 +150,11 @@ class Leader:
         return await loop.run_in_executor(self.reading, answers.known_sequences, self.tables, searched)
 
     async def _commit_and_answer(self, matched: Matched) -> None:
-        batch = matched.batch
+        batch, loop = matched.batch, asyncio.get_running_loop()
         if batch is not None:
-            await asyncio.get_running_loop().run_in_executor(self.writing, self._commit, batch)
+            await loop.run_in_executor(self.writing, self._commit, batch)
+        elif matched.ready:
+            await loop.run_in_executor(self.reading, self._confirm)
         if not self.lease_time.is_ours():
             await self.lease_time.until_ours()
         self._acknowledge(matched)
@@ -164,6 +166,11 @@ class Leader:
             task.add_done_callback(self.late.discard)
         else:
             self.open_tickets.pop(id(matched.tickets), None)
+
+    def _confirm(self) -> None:
+        """Raise `Fenced` when another has taken over: what no batch is committed for may be stale then."""
+        if not lease.is_current(self.tables.connection, self.engine.cell, self.sequencer.leadership.epoch):
+            raise Fenced("another leader has the cell")
 
     async def _answer_later(self, matched: Matched) -> None:
         """Answer from the tables what is about something done before; the batch they came in is committed."""

@@ -5,6 +5,7 @@ stopped leader that holds the fence's lock cannot keep anyone from winning.
 """
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -15,12 +16,16 @@ from psycopg2.extensions import connection as Connection
 
 from matching_service.database import rows
 
-TERMINATION_MS = 2000
+TERMINATION_S = 2.0
+TERMINATION_EVERY_S = 0.002
 CERTAINTY_EVERY_S = 0.005
 CHANNEL = "lease_{}"
 """Where a leader that gives its lease back says so, by cell: whoever stands by wins at once."""
 STOPPED = "stopped: "
 """What the holder of the lease of a stopped cell begins with; the reason follows, and the lease ends in 1,000 years."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):  # noqa: N818 - an order to step down
@@ -41,6 +46,11 @@ class Candidate(Struct, frozen=True):
         """The name of the backends that a successor must terminate."""
         return f"leader/{self.cell}/{self.holder}"
 
+    @property
+    def keeper_name(self) -> str:
+        """The name of the backend that renews the lease: where there is none any more, the holder is gone."""
+        return f"keeper/{self.cell}/{self.holder}"
+
 
 class Leadership(Struct, frozen=True):
     """A lease won: the epoch it writes in, what was committed before, and the database's time then, in microseconds."""
@@ -56,11 +66,17 @@ class Leadership(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """Who holds the lease, and how long from now by the database's clock; not at all where it has ended."""
+    """Who holds the lease, how long from now by the database's clock, and whether the holder's keeper is connected."""
 
     holder: str
     endpoint: str
     remaining_ms: int
+    is_connected: bool
+
+    @property
+    def is_free(self) -> bool:
+        """Tell whether another may win."""
+        return self.stopped is None and (self.remaining_ms <= 0 or not self.is_connected)
 
     @property
     def stopped(self) -> str | None:
@@ -109,7 +125,8 @@ def standing(connection: Connection, cell: int) -> Standing | None:
     """Return how the lease stands, None where the cell never had one; lock nothing."""
     found = rows(
         connection,
-        "SELECT holder, endpoint, (extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint"
+        "SELECT holder, endpoint, (extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint,"
+        " EXISTS (SELECT FROM pg_stat_get_activity(NULL) WHERE application_name = 'keeper/' || cell || '/' || holder)"
         " FROM lease WHERE cell = %s",
         (cell,),
     )
@@ -117,27 +134,27 @@ def standing(connection: Connection, cell: int) -> Standing | None:
 
 
 def try_win(connection: Connection, candidate: Candidate) -> bool:
-    """Take the lease if it is free, expired or already one's own."""
+    """Take the lease if it has expired, is one's own, or if its holder's keeper is not connected any more.
+
+    The endpoint is told by `announce`, when the leader serves; call this on a connection of `keeper_name`.
+    """
     won = rows(
         connection,
         "INSERT INTO lease AS l (cell, holder, endpoint, certificate, expires)"
-        " VALUES (%s, %s, %s, %s, clock_timestamp() + %s * interval '1 millisecond')"
+        " VALUES (%s, %s, '', '', clock_timestamp() + %s * interval '1 millisecond')"
         " ON CONFLICT (cell) DO UPDATE SET holder = excluded.holder, endpoint = excluded.endpoint,"
         " certificate = excluded.certificate, expires = excluded.expires"
-        " WHERE l.expires < clock_timestamp() OR l.holder = excluded.holder RETURNING 1",
-        (candidate.cell, candidate.holder, candidate.endpoint, candidate.certificate, candidate.lease_ms),
+        " WHERE l.expires < clock_timestamp() OR l.holder = excluded.holder OR (l.holder NOT LIKE %s AND NOT EXISTS"
+        " (SELECT FROM pg_stat_get_activity(NULL) WHERE application_name = 'keeper/' || l.cell || '/' || l.holder))"
+        " RETURNING 1",
+        (candidate.cell, candidate.holder, candidate.lease_ms, f"{STOPPED}%"),
     )
     return bool(won)
 
 
 def take_over(connection: Connection, candidate: Candidate) -> Leadership:
     """Terminate the backends of earlier holders, and only then raise the epoch; call it as the lease's holder."""
-    rows(
-        connection,
-        "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
-        " WHERE application_name LIKE %s AND pid <> pg_backend_pid()",
-        (TERMINATION_MS, f"leader/{candidate.cell}/%"),
-    )
+    _terminate(connection, f"leader/{candidate.cell}/%")
     found = rows(
         connection,
         "INSERT INTO fence AS f (cell, epoch, last_sequence) VALUES (%s, 1, 0)"
@@ -149,6 +166,20 @@ def take_over(connection: Connection, candidate: Candidate) -> Leadership:
     return Leadership(epoch, last_sequence, database_time, time.monotonic_ns())
 
 
+def _terminate(connection: Connection, names: str) -> None:
+    """End the backends of those names, and wait until they are gone, which the server would ask every 100 ms only."""
+    give_up_at = time.monotonic() + TERMINATION_S
+    while rows(
+        connection,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_get_activity(NULL) WHERE application_name LIKE %s",
+        (names,),
+    ):
+        if time.monotonic() > give_up_at:
+            logger.warning("a backend of an earlier leader does not end")
+            return
+        time.sleep(TERMINATION_EVERY_S)
+
+
 def renew(connection: Connection, candidate: Candidate) -> bool:
     """Push the lease's end; False when another holds it."""
     renewed = rows(
@@ -158,6 +189,22 @@ def renew(connection: Connection, candidate: Candidate) -> bool:
         (candidate.lease_ms, candidate.cell, candidate.holder),
     )
     return bool(renewed)
+
+
+def announce(connection: Connection, candidate: Candidate) -> bool:
+    """Tell where the leader serves, now that it does, and push the lease's end; False when another holds it."""
+    announced = rows(
+        connection,
+        "UPDATE lease SET endpoint = %s, certificate = %s,"
+        " expires = clock_timestamp() + %s * interval '1 millisecond' WHERE cell = %s AND holder = %s RETURNING 1",
+        (candidate.endpoint, candidate.certificate, candidate.lease_ms, candidate.cell, candidate.holder),
+    )
+    return bool(announced)
+
+
+def is_current(connection: Connection, cell: int, epoch: int) -> bool:
+    """Tell whether nobody has taken over since `epoch` began, as of now."""
+    return bool(rows(connection, "SELECT 1 FROM fence WHERE cell = %s AND epoch = %s", (cell, epoch)))
 
 
 def release(connection: Connection, candidate: Candidate) -> None:

@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 
+from exchange.times import time_text
+
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "taskName"}
 
 
@@ -17,6 +19,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         line: dict[str, object] = {
+            "time": time_text(int(record.created * 1_000_000)),
             "level": record.levelname,
             "service": self.service,
             "message": record.getMessage(),

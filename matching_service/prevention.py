@@ -23,10 +23,10 @@ def prevent(state: State, market: LiveMarket, taker: Order, maker: Order, lots: 
         removed = shown - maker.shown_lots
         state.touch(maker)
     events: list[Event] = [_prevented(taker, maker, lots, removed)]
+    if mode is DECREMENT and maker.partner_id is not None:
+        events += part(state, market, maker, held)
     if mode is not CANCEL_NEWEST and (mode is not DECREMENT or not maker.remaining_lots):
         events += cancel(state, market, maker, "self_trade")
-    elif mode is DECREMENT and maker.partner_id is not None:
-        events += part(state, market, maker, held)
     return events
 
 

@@ -20,9 +20,10 @@ from exchange.events import (
     MarketCreated,
     Trade,
 )
-from exchange.markets import Market
+from exchange.markets import Market, MarketStatus
 from exchange.times import time_text
 from matching_service.candles import Candle, Candles
+from matching_service.engine import Engine
 from matching_service.journal import Batch
 from matching_service.levels import LevelBook
 
@@ -129,7 +130,7 @@ class MarketProjection:
             "sequence": self.sequence,
             "time": time_text(self.time),
         }
-        if self.indication is not None:
+        if self.indication is not None and market.status is MarketStatus.AUCTION:
             document |= indication_members(market, self.indication.price_ticks, self.indication.quantity_lots)
         return json.dumps(document, separators=(",", ":"))
 
@@ -162,6 +163,21 @@ class Projections:
         self.cell = cell
         self.by_symbol = {market.symbol: MarketProjection(market, cell) for market in markets}
 
+    @classmethod
+    def restored(cls, engine: Engine) -> "Projections":
+        """Return what is to be seen of an engine as it is, but for its past: trades and candles."""
+        made = cls(engine.cell, engine.markets())
+        for record in engine.open_records():
+            placed = record.placed
+            if record.shown_lots:
+                assert placed.price_ticks is not None
+                made.by_symbol[placed.symbol].levels.add(placed.side, placed.price_ticks, record.shown_lots)
+        for indication in engine.indications():
+            made.by_symbol[indication.symbol].follow_auction(indication)
+        for market in made.by_symbol.values():
+            market.sequence, market.time = engine.sequence, engine.time
+        return made
+
     def apply(self, batch: Batch) -> None:
         """Follow one committed batch."""
         by_symbol = self.by_symbol
@@ -173,13 +189,14 @@ class Projections:
                     created.sequence, created.time = entry.sequence, entry.time
                     continue
                 if isinstance(event, MarketChanged):
-                    by_symbol[event.market.symbol].market = event.market
+                    projection = by_symbol[event.market.symbol]
+                    projection.market = event.market
+                elif (found := by_symbol.get(getattr(event, "symbol", ""))) is None:
                     continue
-                projection = by_symbol.get(getattr(event, "symbol", ""))
-                if projection is None:
-                    continue
-                projection.levels.apply(event)
-                projection.follow_auction(event)
+                else:
+                    projection = found
+                    projection.levels.apply(event)
+                    projection.follow_auction(event)
                 if type(event) is Trade:
                     projection.fresh.append(CommittedTrade(entry.sequence, index, entry.time, event))
                 projection.sequence = entry.sequence

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 
 from exchange import stream
 from exchange.amounts import text
-from exchange.commands import Command, Journaled
+from exchange.commands import Command, Journaled, PlacePair
 from exchange.documents import Document, order_document, trade_document
 from exchange.events import Event, Trade
 from exchange.markets import Market
@@ -223,6 +223,8 @@ def key_of_event(event: Event, command: Command) -> str:
 
 def key_of_command(command: Command) -> str:
     """Return the key under which a command without events is published."""
+    if isinstance(command, PlacePair):
+        command = command.first
     symbol, account_id = getattr(command, "symbol", None), getattr(command, "account_id", None)
     if symbol:
         return str(symbol)
@@ -259,14 +261,14 @@ def _order_ids(events: list[list[Event]]) -> Iterable[str]:
 
 
 def _parties(trade: Trade, market: Market) -> Document:
-    buys = trade.taker_side is Side.BUY
     base, quote = market.base_decimals, market.quote_decimals
+    taker, maker = (base, quote) if trade.taker_side is Side.BUY else (quote, base)
     return {
         "quote": market.quote_text(trade.quote),
         "maker_order_id": trade.maker_order_id,
         "taker_order_id": trade.taker_order_id,
         "maker_account_id": trade.maker_account_id,
         "taker_account_id": trade.taker_account_id,
-        "maker_fee": text(trade.maker_fee, quote if buys else base),
-        "taker_fee": text(trade.taker_fee, base if buys else quote),
+        "maker_fee": text(trade.maker_fee, taker if trade.maker_fee < 0 else maker),
+        "taker_fee": text(trade.taker_fee, taker),
     }

@@ -1,7 +1,7 @@
 """Market data into Redis: ready-made bodies, one script a market; it is never waited for by an order.
 
-The script ignores what is older than what is there (a late writer) and tells when nothing was there (a flush), upon
-which nothing but the whole is written.
+The script ignores what is older than what is there (a late writer), and tells when what is there is not what was
+written last (a flush, a fail-over that lost it), upon which nothing but the whole is written.
 """
 
 import json
@@ -10,13 +10,14 @@ from exchange.stores.cache import Cache, Script
 from matching_service.projections import KEPT_TRADES, Bodies
 
 TIMEOUT_S = 0.05
-NEWER_THERE, NOTHING_THERE, WRITTEN = 0, 1, 2
+NEWER_THERE, OTHER_THERE, WRITTEN = 0, 1, 2
 
 _SCRIPT = """
 local there = redis.call('GET', KEYS[1])
 if there and tonumber(there) > tonumber(ARGV[1]) then return 0 end
 local body = cjson.decode(ARGV[2])
-if not there and not body.is_whole then return 1 end
+local is_other = ARGV[5] ~= '' and there ~= ARGV[5]
+if not body.is_whole and (not there or is_other) then return 1 end
 redis.call('SET', KEYS[1], ARGV[1])
 for depth, text in pairs(body.books) do redis.call('SET', KEYS[2] .. ':book:' .. depth, text) end
 if body.ticker ~= '' then redis.call('SET', KEYS[2] .. ':ticker', body.ticker) end
@@ -43,11 +44,12 @@ class RedisWriter:
     `CacheAway` when it cannot be asked now, `CommandError` when it refuses.
     """
 
-    def __init__(self, url: str, cell: int, kept_candles: int) -> None:
+    def __init__(self, url: str, cell: int, kept_candles: int, timeout_s: float = TIMEOUT_S) -> None:
         self.cell = cell
         self.kept_candles = kept_candles
-        self.cache = Cache(url, TIMEOUT_S)
+        self.cache = Cache(url, timeout_s)
         self.script = Script(_SCRIPT)
+        self.written: dict[str, int] = {}
 
     def write_leader(self, endpoint: str, certificate: str) -> None:
         """Tell the edges where the leader is."""
@@ -55,7 +57,7 @@ class RedisWriter:
         self.cache.call(key, "SET", key, json.dumps({"endpoint": endpoint, "certificate": certificate}))
 
     def write(self, bodies: Bodies) -> bool:
-        """Write one market; False when nothing is there and `bodies` are not the whole, which is written then."""
+        """Write one market; False when they need what is not there, so that the whole must be written."""
         payload = {
             "is_whole": bodies.is_whole,
             "books": {str(depth): text for depth, text in bodies.books.items()},
@@ -67,9 +69,11 @@ class RedisWriter:
         outcome = self.cache.run(
             self.script,
             (f"{prefix}:sequence", prefix),
-            (bodies.sequence, json.dumps(payload), KEPT_TRADES, self.kept_candles),
+            (bodies.sequence, json.dumps(payload), KEPT_TRADES, self.kept_candles, self.written.get(bodies.symbol, "")),
         )
-        return bool(outcome != NOTHING_THERE)
+        if outcome == WRITTEN:
+            self.written[bodies.symbol] = bodies.sequence
+        return bool(outcome != OTHER_THERE)
 
     def close(self) -> None:
         """Close every connection."""

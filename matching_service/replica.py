@@ -137,12 +137,15 @@ def _open_orders(connection: Connection, cell: int, markets: dict[str, Market]) 
 
 
 def _recent_ids(connection: Connection, cell: int) -> list[tuple[str, int]]:
-    """Return the newest ids of orders and transfers, oldest first: the rule by which the engine remembers them."""
+    """Return the newest ids of orders and transfers, oldest first: the rule by which the engine remembers them.
+
+    Of a pair, which has one sequence, the lesser id comes first.
+    """
     newest = rows(
         connection,
-        "(SELECT order_id, first_sequence FROM orders WHERE cell = %s ORDER BY first_sequence DESC LIMIT %s)"
-        " UNION ALL (SELECT kind || '/' || account_id || '/' || reference, sequence FROM transfers WHERE cell = %s"
-        " ORDER BY sequence DESC LIMIT %s) ORDER BY 2 DESC LIMIT %s",
+        '(SELECT order_id COLLATE "C", first_sequence FROM orders WHERE cell = %s ORDER BY 2 DESC, 1 DESC LIMIT %s)'
+        " UNION ALL (SELECT (kind || '/' || account_id || '/' || reference) COLLATE \"C\", sequence FROM transfers"
+        " WHERE cell = %s ORDER BY sequence DESC LIMIT %s) ORDER BY 2 DESC, 1 DESC LIMIT %s",
         (cell, MAX_RECENT_IDS, cell, MAX_RECENT_IDS, MAX_RECENT_IDS),
     )
     return [(identifier, sequence) for identifier, sequence in reversed(newest)]

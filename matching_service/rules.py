@@ -4,7 +4,7 @@ from exchange.amounts import UNITS_BOUND
 from exchange.markets import MarketStatus
 from exchange.orders import PlaceOrder
 from matching_service.book import BUY, NO_MATCH, Band, Ending, Fill, Order
-from matching_service.state import FOK, GTC, IOC, LIMIT, NOT_FOUND, Copy, LiveMarket, Refusal, State
+from matching_service.state import FOK, GTC, IOC, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
 """The open orders that an account may have in a market."""
@@ -36,9 +36,12 @@ def examine_order(state: State, placed: PlaceOrder) -> Copy | Refusal | None:
 
 
 def refusal(
-    market: LiveMarket, order: Order, needed: int, available: int, fills: list[Fill], ending: Ending
+    market: LiveMarket, order: Order, needed: int, available: int, fills: list[Fill], ending: Ending, others: int
 ) -> str | None:
-    """Return the first rule that `order` breaks, given what it needs, what there is, and whom it would trade with."""
+    """Return the first rule that `order` breaks, given what it needs, what there is, and whom it would trade with.
+
+    `others` are the open orders of its account beside it.
+    """
     placed, settings = order.placed, market.settings
     if settings.status is not OPEN or not order.trader.may_trade:
         code = _closed(market, order)
@@ -55,7 +58,7 @@ def refusal(
     if market.book.band is not None and _leaves_band(placed, market.book.band):
         return "order.price_band"
     tif = placed.time_in_force
-    if (tif is GTC or tif not in AT_ONCE or order.is_waiting) and len(order.trader.order_ids) >= MAX_OPEN_ORDERS:
+    if (tif is GTC or tif not in AT_ONCE or order.is_waiting) and others >= MAX_OPEN_ORDERS:
         return "order.too_many_open"
     if placed.post_only and (fills or ending is not NO_MATCH):
         return "order.would_cross"
@@ -64,9 +67,22 @@ def refusal(
     return None
 
 
-def waiting_refusal(market: LiveMarket, order: Order, needed: int, available: int) -> str | None:
+def reduction_refusal(market: LiveMarket, order: Order) -> str | None:
+    """Return the first rule that an order breaks which has been given less quantity, and stays where it is."""
+    if market.settings.status is not OPEN or not order.trader.may_trade:
+        code = _closed(market, order)
+        if code is not None:
+            return code
+    price_ticks, lots = order.placed.price_ticks, order.placed.quantity_lots
+    assert lots is not None
+    if price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot < market.settings.min_notional:
+        return "order.min_notional"
+    return None
+
+
+def waiting_refusal(market: LiveMarket, order: Order, needed: int, available: int, others: int) -> str | None:
     """Return the first rule that an order which is to wait for a trigger breaks."""
-    code = refusal(market, order, needed, available, [], NO_MATCH)
+    code = refusal(market, order, needed, available, [], NO_MATCH, others)
     if code in (None, FUNDS) and market.triggers.would_trigger(order, market.figures.last_price_ticks):
         return "order.would_trigger"
     return code
@@ -77,7 +93,7 @@ def _closed(market: LiveMarket, order: Order) -> str | None:
     placed, is_collecting = order.placed, market.book.is_collecting and market.figures.uncrossing_ticks is None
     if not order.trader.may_trade:
         return "account.suspended"
-    rests = placed.type is LIMIT and placed.time_in_force not in AT_ONCE and not placed.post_only
+    rests = placed.price_ticks is not None and placed.time_in_force not in AT_ONCE and not placed.post_only
     return None if is_collecting and (rests or order.is_waiting) else "order.market_closed"
 
 

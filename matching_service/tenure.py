@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import journal, lease, replica
+from matching_service import answers, journal, lease, replica
 from matching_service.database import LOADING, connect, connect_in_transactions, opened, rows
 from matching_service.engine import Engine
 from matching_service.failpoints import NONE, Failpoints
@@ -29,6 +29,25 @@ TAIL_ROWS = 500
 logger = logging.getLogger(__name__)
 
 
+class Connections:
+    """What a leader needs of the database, opened before it leads."""
+
+    def __init__(self, settings: Settings, candidate: Candidate) -> None:
+        url, password = settings.database_url, settings.database_password
+        with ExitStack() as opening:
+            self.keeper = connect(url, password, candidate.keeper_name)
+            opening.callback(self.keeper.close)
+            self.writer = connect(url, password, f"spare/{candidate.cell}/{candidate.holder}")
+            opening.callback(self.writer.close)
+            self.reader = answers.prepared(connect(url, password, f"reader/{candidate.cell}"))
+            opening.pop_all()
+
+    def close(self) -> None:
+        """Close all of them."""
+        for connection in (self.keeper, self.writer, self.reader):
+            connection.close()
+
+
 class Tenure:
     """A lease won: its connections, the memory as of the last commit, and the leader that serves it."""
 
@@ -36,25 +55,21 @@ class Tenure:
         self,
         settings: Settings,
         candidate: Candidate,
-        keeper: Connection,
+        connections: Connections,
         follower: Follower,
         failpoints: Failpoints = NONE,
     ) -> None:
         self.settings = settings
         self.candidate = candidate
-        self.keeper = keeper
+        self.keeper, self.reader = connections.keeper, connections.reader
         self.failpoints = failpoints
         self.room_until = 0
         self.lease_time = LeaseTime(candidate.lease_ms)
-        with ExitStack() as opening:
-            self.leadership = failpoints.around("take_over", lease.take_over)(keeper, candidate)
-            self.follower = caught_up(keeper, follower, self.leadership.last_sequence, candidate.cell)
-            self.writer = Writer(self._connect, IN_DOUBT_S, failpoints)
-            opening.callback(self.writer.close)
-            self.reader = connect(settings.database_url, settings.database_password, f"reader/{candidate.cell}")
-            opening.callback(self.reader.close)
-            self.prolong()
-            opening.pop_all()
+        self.leadership = failpoints.around("take_over", lease.take_over)(self.keeper, candidate)
+        self.follower = caught_up(self.keeper, follower, self.leadership.last_sequence, candidate.cell)
+        rows(connections.writer, "SET application_name = %s", (self._writer_name(),))
+        spare = None if failpoints.is_within_transaction else connections.writer
+        self.writer = Writer(self._connect, IN_DOUBT_S, failpoints, spare)
         self.renewing = ThreadPoolExecutor(1, "renew")
 
     @property
@@ -82,7 +97,7 @@ class Tenure:
             while True:
                 await asyncio.sleep(self.candidate.lease_ms / 3000)
                 try:
-                    await loop.run_in_executor(self.renewing, self.prolong)
+                    await loop.run_in_executor(self.renewing, self._prolong)
                 except psycopg2.Error as error:
                     if not self.lease_time.is_ours():
                         raise LeaseLost(str(error)) from error
@@ -92,14 +107,20 @@ class Tenure:
             self.lease_time.lose(lost)
             raise
 
-    def prolong(self) -> None:
-        """Renew the lease once; raise `LeaseLost` when another has it. Blocks."""
+    def announce(self) -> None:
+        """Tell where the leader serves, now that it does; raise `LeaseLost` when another has the lease. Blocks."""
+        self._prolonged(lease.announce)
+
+    def _prolong(self) -> None:
+        self._prolonged(lease.renew)
+        if self.engine.sequence > self.room_until - PARTITIONS_AHEAD:
+            self.room_until = make_room(self.keeper, self.engine.sequence)
+
+    def _prolonged(self, prolong: Callable[[Connection, Candidate], bool]) -> None:
         begun = time.monotonic()
-        if not lease.renew(self.keeper, self.candidate):
+        if not prolong(self.keeper, self.candidate):
             raise LeaseLost("another task holds the lease")
         self.lease_time.renewed(begun)
-        if self.follower.sequence > self.room_until - PARTITIONS_AHEAD:
-            self.room_until = make_room(self.keeper, self.follower.sequence)
 
     def stop_cell(self, why: str) -> None:
         """Let nobody lead the cell from now on. Blocks."""
@@ -112,16 +133,20 @@ class Tenure:
         self.writer.close()
         self.reader.close()
         give_back(self.keeper, self.candidate)
+        logger.info("the lease is given back", extra={"epoch": self.leadership.epoch})
+
+    def _writer_name(self) -> str:
+        return f"{self.candidate.application_name}/{self.leadership.epoch}"
 
     def _connect(self) -> Connection:
-        name = f"{self.candidate.application_name}/{self.leadership.epoch}"
         connect_as = connect_in_transactions if self.failpoints.is_within_transaction else connect
-        return connect_as(self.settings.database_url, self.settings.database_password, name)
+        return connect_as(self.settings.database_url, self.settings.database_password, self._writer_name())
 
     def _reconnect_keeper(self) -> None:
         try:
             if self.keeper.closed:
-                self.keeper = connect(self.settings.database_url, self.settings.database_password, "keeper")
+                url, password = self.settings.database_url, self.settings.database_password
+                self.keeper = connect(url, password, self.candidate.keeper_name)
         except psycopg2.Error:
             logger.info("the database cannot be reached yet")
 
@@ -132,21 +157,28 @@ def make_room(connection: Connection, sequence: int) -> int:
     return sequence + 2 * PARTITIONS_AHEAD
 
 
-def begin(settings: Settings, candidate: Candidate, follower: Follower, failpoints: Failpoints = NONE) -> Tenure | None:
-    """Try to win the lease once, and take over then with what `follower` has; None while another holds it. Blocks."""
-    keeper = connect(settings.database_url, settings.database_password, "keeper")
+def begin(
+    settings: Settings,
+    candidate: Candidate,
+    connections: Connections,
+    follower: Follower,
+    failpoints: Failpoints = NONE,
+) -> Tenure | None:
+    """Try to win the lease once, and take over then with what `follower` has; None while another holds it. Blocks.
+
+    The connections are the tenure's when it is won, and closed when it fails.
+    """
+    begun = time.monotonic()
+    if not lease.try_win(connections.keeper, candidate):
+        return None
     try:
-        if not lease.try_win(keeper, candidate):
-            keeper.close()
-            return None
+        tenure = Tenure(settings, candidate, connections, follower, failpoints)
     except BaseException:
-        keeper.close()
+        give_back(connections.keeper, candidate)
+        connections.close()
         raise
-    try:
-        return Tenure(settings, candidate, keeper, follower, failpoints)
-    except BaseException:
-        give_back(keeper, candidate)
-        raise
+    tenure.lease_time.renewed(begun)
+    return tenure
 
 
 def give_back(keeper: Connection, candidate: Candidate) -> None:

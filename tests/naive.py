@@ -20,7 +20,7 @@ class NaiveOrder:
     status: str = "new"
     filled: int = 0
     filled_quote: int = 0
-    fee: int = 0
+    fees: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
     met: "tuple[NaiveOrder, int] | None" = None
 
@@ -222,7 +222,8 @@ class Naive:
         price = maker.placed.price_ticks
         assert price is not None
         quote, base = self.value(price, lots), self.base(lots)
-        for order, rate in ((maker, market.maker_fee_rate), (taker, market.taker_fee_rate)):
+        charges = self.charges(maker, taker, base, quote)
+        for order, (fee_asset, fee) in zip((maker, taker), charges, strict=True):
             account, buys = order.placed.account_id, order.placed.side == "buy"
             hold_before = self.hold_of(order)
             order.filled += lots
@@ -230,18 +231,14 @@ class Naive:
             released = hold_before - self.hold_of(order)
             gets_asset, gets = (market.base, base) if buys else (market.quote, quote)
             pays_asset, pays = (market.quote, quote) if buys else (market.base, base)
-            whole, part = divmod(gets * rate, 10**9)
-            fee = whole + 1 if part else whole
-            order.fee += fee
+            order.fees[fee_asset] = order.fees.get(fee_asset, 0) + fee
             pocket = self.balance(account, pays_asset)
             pocket[1] -= released
             pocket[0] += released - pays
-            self.balance(account, gets_asset)[0] += gets - fee
-            self.balance("fees", gets_asset)[0] += fee
+            self.balance(account, gets_asset)[0] += gets
+            self.balance(account, fee_asset)[0] -= fee
+            self.balance("fees", fee_asset)[0] += fee
             assert min(pocket) >= 0
-            order_fee = fee
-            if order is maker:
-                maker_fee = order_fee
         maker.status = "partially_filled" if maker.left else "filled"
         absolutes: list[int] = []
         for order in (maker, taker):
@@ -249,10 +246,19 @@ class Naive:
                 absolutes += self.balance(order.placed.account_id, asset)
         return (
             "Trade", market.symbol, maker.placed.order_id, maker.placed.account_id, taker.placed.order_id,
-            taker.placed.account_id, taker.placed.side, price, lots, quote, maker_fee, order_fee,
+            taker.placed.account_id, taker.placed.side, price, lots, quote, charges[0][1], charges[1][1],
             maker.left, taker.left, *absolutes,
             self.balance("fees", market.base)[0], self.balance("fees", market.quote)[0], False,
         )  # fmt: skip
+
+    def charges(self, maker: NaiveOrder, taker: NaiveOrder, base: int, quote: int) -> list[tuple[str, int]]:
+        """What maker and taker pay, and in which asset."""
+        found = []
+        for order, rate in ((maker, self.market.maker_fee_rate), (taker, self.market.taker_fee_rate)):
+            buys = order.placed.side == "buy"
+            whole, part = divmod((base if buys else quote) * rate, 10**9)
+            found.append((self.market.base if buys else self.market.quote, whole + 1 if part else whole))
+        return found
 
     def prevention(self, taker: NaiveOrder) -> Row:
         """Nothing changes by it: the taker is canceled after."""

@@ -47,7 +47,7 @@ class Commands:
     def take(self, count: int) -> Iterator[Command]:
         """Yield so many commands."""
         kinds: tuple[tuple[Callable[[], Command], int], ...] = (
-            (self.order, 60), (self.cancel, 14), (self.cancel_orders, 1),
+            (self.order, 60), (self.cancel, 14), (self.amend, 8), (self.pair, 4), (self.cancel_orders, 1),
             (self.dead_man, 3), (self.transfer, 3), (self.key, 1), (self.account, 2), (self.market, 3),
             (self.exchange, 1),
         )  # fmt: skip

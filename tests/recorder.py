@@ -21,8 +21,8 @@ class Recorder:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.connection = connected(url)
         self.candidate = Candidate(1, "first", "127.0.0.1:1", "c", 60_000)
+        self.connection = connected(url, application_name=self.candidate.keeper_name)
         assert lease.try_win(self.connection, self.candidate)
         self.epoch = lease.take_over(self.connection, self.candidate).epoch
         rows(self.connection, "SELECT ensure_partitions(0)")

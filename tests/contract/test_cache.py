@@ -8,12 +8,17 @@ from contextlib import contextmanager
 import pytest
 
 from exchange.stores.cache import PAUSE_S, Cache, CacheAway, CommandError, Script
-from tests.servers import valkey
+from tests.servers import valkey, valkey_cluster
+
+
+@pytest.fixture(params=["a server", "a cluster"])
+def url(request: pytest.FixtureRequest) -> str:
+    return valkey() if request.param == "a server" else valkey_cluster()
 
 
 @pytest.fixture
-def cache() -> Iterator[Cache]:
-    made = Cache(valkey())
+def cache(url: str) -> Iterator[Cache]:
+    made = Cache(url, timeout_s=1.0)
     yield made
     made.close()
 
@@ -30,7 +35,10 @@ class Clock:
 
 @contextmanager
 def node(*replies: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve one scripted reply a request on one connection after the other; yield the URL and what was received."""
+    """Serve one scripted reply a request on one connection after the other; yield the URL and what was received.
+
+    Asked for the slots of its cluster it says that there is none.
+    """
     received: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -40,6 +48,9 @@ def node(*replies: bytes) -> Iterator[tuple[str, list[bytes]]]:
             connection, _ = listener.accept()
             with connection:
                 while left and (request := connection.recv(65536)):
+                    if b"CLUSTER" in request:
+                        connection.sendall(b"-ERR This instance has cluster support disabled\r\n")
+                        continue
                     received.append(request)
                     connection.sendall(left.pop(0))
 
@@ -82,15 +93,15 @@ def test_a_script_is_sent_whole_once_and_by_its_digest_then(cache: Cache) -> Non
     script = Script("return {KEYS[1], ARGV[1], 7}")
 
     assert cache.run(script, ("k",), (5,)) == [b"k", b"5", 7]
-    cache.call("", "SCRIPT", "FLUSH")
+    cache.call("k", "SCRIPT", "FLUSH")
     assert cache.run(script, ("k",), (5,)) == [b"k", b"5", 7]
-    assert cache.call("", "SCRIPT", "EXISTS", script.digest) == [1]
+    assert cache.call("k", "SCRIPT", "EXISTS", script.digest) == [1]
 
 
-def test_a_connection_that_the_server_closed_is_replaced_unnoticed(cache: Cache) -> None:
+def test_a_connection_that_the_server_closed_is_replaced_unnoticed(cache: Cache, url: str) -> None:
     cache.call("a", "SET", "a", 1)
-    other = Cache(valkey())
-    other.call("", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    other = Cache(url, timeout_s=1.0)
+    other.call("a", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     other.close()
 
     assert cache.call("a", "PING") == b"PONG"
@@ -162,6 +173,7 @@ def test_a_circle_of_redirections_ends() -> None:
 
         with pytest.raises(CacheAway):
             cache.call("a", "GET", "a")
+        cache.close()
 
 
 def test_a_password_is_sent_before_anything_else() -> None:

@@ -1,5 +1,7 @@
 """From a journal of the real matching service through stream, archive and index, with the checkers over all of it."""
 
+import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +28,7 @@ from tests.checkers.database import check_all
 from tests.checkers.replay import check_replay
 from tests.checkers.stores import archive_lines, check_copies, stream_records
 from tests.executions import kinesis_event
+from tests.random_commands import Commands
 from tests.search_server import search_server
 from tests.servers import postgres
 
@@ -75,6 +78,19 @@ def dsn() -> str:
         asked = commands()
         for first in range(0, len(asked), 9):
             bootstrap.submit(settings, connection, asked[first : first + 9])
+    return url
+
+
+@pytest.fixture(scope="module")
+def every_kind() -> str:
+    """A database in which it has journaled commands of every kind."""
+    url = postgres()
+    settings = Bootstrap(url, url, "", "secret", "00" * 32)
+    bootstrap.run(settings, None, "")
+    stream = Commands(random.Random(5), lambda: time.time_ns() // 1000)
+    with opened(url, "", "test") as connection:
+        for _ in range(10):
+            bootstrap.submit(settings, connection, list(stream.take(60)))
     return url
 
 
@@ -142,6 +158,16 @@ def test_stream_archive_and_index_hold_exactly_the_journal(dsn: str, stores: Sto
 
     assert problems(dsn, stores) == []
     assert stores.index.count(index="trades-*")["count"] > 10
+
+
+def test_the_copies_of_commands_of_every_kind_hold_exactly_the_journal(every_kind: str, stores: Stores) -> None:
+    published(every_kind, stores)
+    consumed(stores)
+
+    assert problems(every_kind, stores) == []
+    assert check_all(every_kind) == []
+    assert check_replay(every_kind) == []
+    assert check_replay(every_kind, archive_lines(stores.s3, BUCKET)) == []
 
 
 def test_publishing_and_consuming_everything_again_changes_nothing(dsn: str, stores: Stores) -> None:

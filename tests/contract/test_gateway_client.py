@@ -192,13 +192,15 @@ def test_silence_is_unknown_within_the_bound() -> None:
         assert failure(asked) == "unknown"
 
 
-@pytest.mark.parametrize(("reaction", "execution"), [("unavailable none", "none"), ("unavailable unknown", "unknown")])
-def test_a_leader_that_gives_up_says_what_it_knows(reaction: str, execution: str) -> None:
+@pytest.mark.parametrize(
+    ("reaction", "execution", "most"), [("unavailable none", "none", 4), ("unavailable unknown", "unknown", 2)]
+)
+def test_a_leader_that_gives_up_says_what_it_knows(reaction: str, execution: str, most: int) -> None:
     desk = Desk(reaction)
     with leading(desk) as leader, client(leader) as asked:
         assert failure(asked) == execution
 
-    assert desk.submissions == 2
+    assert 2 <= desk.submissions <= most
 
 
 def test_a_leader_that_takes_no_more_is_a_429() -> None:

@@ -4,14 +4,13 @@ import json
 from collections.abc import Iterator
 
 import pytest
-import redis
 
 from exchange.gateway_client import Leader
 from exchange.stores.cache import Cache
 from exchange.stores.database import Database
 from exchange.stores.leaders import LeaderDirectory
 from matching_service.database import opened, rows
-from tests.servers import postgres, valkey
+from tests.servers import postgres, valkey, valkey_cluster
 
 FORMER, PRESENT = Leader("10.0.0.1", 7000, "aa"), Leader("10.0.0.2", 7000, "bb")
 
@@ -19,11 +18,11 @@ FORMER, PRESENT = Leader("10.0.0.1", 7000, "aa"), Leader("10.0.0.2", 7000, "bb")
 class Places:
     """Redis names the former leader, the lease row whom the test says."""
 
-    def __init__(self) -> None:
-        self.database_url, self.redis_url = postgres(), valkey()
-        with redis.Redis.from_url(self.redis_url) as cache:
-            cache.set("{1}:leader", json.dumps({"endpoint": "10.0.0.1:7000", "certificate": "aa"}))
-        self.cache, self.database = Cache(self.redis_url), Database(self.database_url, "")
+    def __init__(self, redis_url: str) -> None:
+        self.database_url = postgres()
+        self.cache, self.database = Cache(redis_url, 1.0), Database(self.database_url, "")
+        former = json.dumps({"endpoint": "10.0.0.1:7000", "certificate": "aa"})
+        self.cache.call("{1}:leader", "SET", "{1}:leader", former)
         self.directory = LeaderDirectory(self.cache, self.database, 1)
 
     def lease(self, milliseconds: int) -> None:
@@ -36,9 +35,9 @@ class Places:
             )
 
 
-@pytest.fixture
-def places() -> Iterator[Places]:
-    made = Places()
+@pytest.fixture(params=["a server", "a cluster"])
+def places(request: pytest.FixtureRequest) -> Iterator[Places]:
+    made = Places(valkey() if request.param == "a server" else valkey_cluster())
     yield made
     made.cache.close()
     made.database.close()

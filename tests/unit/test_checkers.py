@@ -138,6 +138,14 @@ def test_holds_that_match_the_open_orders_are_no_problem() -> None:
     assert list(hold_problems(HOLDS, ORDERS)) == []
 
 
+def test_two_orders_of_which_one_cancels_the_other_hold_once_what_the_larger_one_needs() -> None:
+    limit = replace(order("limit", "sell", 9, 3), partner_id="stop")
+    stop = replace(order("stop", "sell", None, 4, "pending_trigger"), partner_id="limit")
+
+    assert list(hold_problems([balance("alice", 0, 4, "BTC")], [limit, stop])) == []
+    assert list(hold_problems([balance("alice", 0, 3, "BTC")], [limit])) == []
+
+
 @pytest.mark.parametrize(
     ("balances", "orders", "problem"),
     [

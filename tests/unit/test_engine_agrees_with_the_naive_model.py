@@ -87,7 +87,7 @@ def assert_same_orders(engine: Engine, naive: Naive) -> None:
         )
         assert (record.filled_quote, record.fee_base + record.fee_quote, record.reason, record.first_sequence) == (
             expected.filled_quote,
-            expected.fee,
+            sum(expected.fees.values()),
             expected.reason,
             expected.entered,
         )

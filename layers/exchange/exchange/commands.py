@@ -34,7 +34,8 @@ class CancelOrders(Struct, frozen=True, array_like=True, tag_field="command", ta
 class AmendOrder(Struct, frozen=True, array_like=True, tag_field="command", tag="AmendOrder", gc=False):
     """Change the total quantity or the price of one open order of the account, those that are not None.
 
-    Both are scaled by 10^18: which market the order is in, and so its steps, only the engine knows.
+    Both are scaled by 10^18: which market the order is in, and so its steps, only the engine knows. One that waited for
+    a leader is refused after its `queue_deadline`, in microseconds.
     """
 
     request_id: str
@@ -42,6 +43,7 @@ class AmendOrder(Struct, frozen=True, array_like=True, tag_field="command", tag=
     order_id: str
     quantity: int | None
     price: int | None
+    queue_deadline: int | None = None
 
 
 class PlacePair(Struct, frozen=True, array_like=True, tag_field="command", tag="PlacePair", gc=False):

@@ -2,19 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exchange.breaker import Breaker
-from exchange.commands import AmendOrder, CancelOrder, fingerprint
+from exchange.commands import AmendOrder, CancelOrder, Command, fingerprint
 from exchange.errors import DETAIL_OF_CODE, Rejected, Unavailable
-from exchange.gateway_client import GatewayClient
-from exchange.orders import OrderRecord, OrderStatus, PlaceOrder
+from exchange.orders import FillRecord, OrderRecord, OrderStatus, PlaceOrder
 from exchange.queued import Queueable, waiting_order
 from exchange.stores.database import DatabaseAway
-from exchange.stores.orders import Orders
-from exchange.waiting_room import WaitingRoom
 from exchange.wire import Answer
 
 
@@ -25,15 +22,55 @@ class Queued(Struct, frozen=True):
     replayed: bool = False
 
 
+class Gauge(Protocol):
+    """Whether the leader is worth asking."""
+
+    def lets_through(self) -> bool:
+        """Tell whether the engine is to be asked."""
+
+    def failed(self) -> None:
+        """Hear that nobody answered."""
+
+    def succeeded(self) -> None:
+        """Hear that the engine answered."""
+
+
+class Engine(Protocol):
+    """The leader, at the other end of the wire."""
+
+    def submit(self, commands: Sequence[Command], test: bool = False, silence_ms: int | None = None) -> list[Answer]:
+        """Return the committed answers; raise `Unavailable` where there are none, `Rejected` where it takes no more."""
+
+
+class Tables(Protocol):
+    """What is committed; each raises `DatabaseAway`, and soon."""
+
+    def by_id(self, account_id: str, order_id: str) -> OrderRecord | None:
+        """Return one order of the account."""
+
+    def entered(self, account_id: str, order_id: str) -> tuple[OrderRecord, bytes, list[FillRecord]] | None:
+        """Return one order of the account, the fingerprint of what was asked, and the fills of its own command."""
+
+
+class Room(Protocol):
+    """Where commands wait."""
+
+    def enter(self, command: Queueable, arrived: int) -> None:
+        """Let a command wait; raise `Unavailable` when it cannot."""
+
+    def noted(self, account_id: str, order_id: str) -> OrderRecord | None:
+        """Return an order of the account that was queued in the last hour."""
+
+
 class Entrance:
     """Takes one command at a time; without a waiting room everything goes to the leader."""
 
     def __init__(
         self,
-        engine: GatewayClient,
-        breaker: Breaker,
-        room: WaitingRoom | None,
-        orders: Orders,
+        engine: Engine,
+        breaker: Gauge,
+        room: Room | None,
+        orders: Tables,
         silence_ms: int,
         now: Callable[[], int] = lambda: time.time_ns() // 1000,
     ):
@@ -98,7 +135,7 @@ class Entrance:
             raise Unavailable(error.detail, "none" if is_none else "unknown") from None
         return Queued(order)
 
-    def _earlier(self, room: WaitingRoom, order: PlaceOrder) -> Answer | Queued | None:
+    def _earlier(self, room: Room, order: PlaceOrder) -> Answer | Queued | None:
         """Answer a copy of an order that was executed, or waits; None where there is none that anybody knows of."""
         try:
             entered = self._orders.entered(order.account_id, order.order_id)
@@ -115,7 +152,7 @@ class Entrance:
             return None
         return Queued(noted, replayed=True) if fingerprint(noted.placed) == fingerprint(order) else _mismatch()
 
-    def _known(self, room: WaitingRoom, command: CancelOrder | AmendOrder) -> OrderRecord | None:
+    def _known(self, room: Room, command: CancelOrder | AmendOrder) -> OrderRecord | None:
         """Return the order that a command is about; raise `Rejected` when it is certain that there is none."""
         try:
             found = self._orders.by_id(command.account_id, command.order_id)

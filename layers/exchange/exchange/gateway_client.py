@@ -27,7 +27,7 @@ FIRST_SHARE = 0.4
 PATIENCE_S = 0.3
 """How long a leader is looked for while nothing was sent: a planned hand-over takes half of it."""
 PAUSE_S = 0.02
-SAME_AGAIN_S = 0.25
+SAME_AGAIN_S = 0.1
 """One that refused is not asked again before this, unless the lease names another."""
 RECEIVE_BYTES = 16_384
 """No record of TLS holds more."""
