@@ -10,7 +10,7 @@ PYTHON_BIN := .venv/bin/python
 SAM := .venv-sam/bin/sam
 OWN := client bench deploy functions layers/exchange/exchange local matching_service tests
 
-.PHONY: help run demo test test-long chaos check format lint types template house sam-validate sam-build bench bench-core clean
+.PHONY: help run demo test test-long chaos simulate check format lint types template house sam-validate sam-build bench bench-core clean
 .PHONY: check-template checkov deploy preflight image bootstrap destroy deploy-two-regions deploy-local invoke event cost picture
 
 help: ## what can be made
@@ -48,6 +48,9 @@ test-long: compiled ## the tests that take minutes
 
 chaos: compiled ## the fault matrix done to running systems, everything checked (ROWS=list, ROWS=kill, SEED=1, TIMES=0.1)
 	@exec $(PYTHON_BIN) -m tests.chaos $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(TIMES),--times $(TIMES))
+
+simulate: compiled ## leaders, clients and a database by seed, on a clock of their own (SEEDS=20000, SEED=7 replays one)
+	@exec $(PYTHON_BIN) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
 check: lint types house check-template ## format, lint, types, template and house rules
 

@@ -171,7 +171,7 @@ class System:
             await asyncio.sleep(0.1)
 
     async def _bootstrap(self) -> None:
-        words = ("--credentials", str(self._state.folder / "credentials.json"), "--base-url", self.base_url)
+        words = ("--credentials", str(self._state.folder / "credentials.json"), "--base-url", self.base_url, "--resume")
         await self._job("bootstrap", *words)
 
     async def _refill(self) -> None:

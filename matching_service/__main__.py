@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exchange import search, settings
 from exchange.stores.cache import Cache
-from matching_service import bootstrap, logs, timeline
+from matching_service import bootstrap, lease, logs, timeline
 from matching_service.database import LOADING, opened, rows
 from matching_service.failpoints import Failpoints
 from matching_service.following import Diverged
@@ -36,15 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("refill", help="let the whole journal be published again, into a new stream")
     beginning = commands.add_parser("timeline", help="begin the next timeline, after a restore that lost something")
     beginning.add_argument("number", type=int, help="one that was never used")
+    commands.add_parser("resume", help="let a cell that was stopped be led again: when somebody has looked")
     starting = commands.add_parser("bootstrap", help="migrate, make roles and index templates, seed; idempotent")
     starting.add_argument("--credentials", type=Path, help="write the seeded keys here, readable by the owner only")
     starting.add_argument("--base-url", default="", help="what to write as base_url beside them")
+    starting.add_argument("--resume", action="store_true", help="let a cell that was stopped be led again")
     given = parser.parse_args(arguments)
-    run = {"publish": publish, "refill": refill}.get(given.command or "serve", serve)
+    run = {"publish": publish, "refill": refill, "resume": resume}.get(given.command or "serve", serve)
     if given.command == "bootstrap":
         loaded = settings.load(settings.Bootstrap)
         logs.begin("bootstrap", loaded.log_level)
-        bootstrap.run(loaded, given.credentials, given.base_url)
+        bootstrap.run(loaded, given.credentials, given.base_url, given.resume)
         return 0
     service = settings.load(settings.Service)
     logs.begin(service.service_name, service.log_level)
@@ -87,6 +89,14 @@ def publish(loaded: settings.Service) -> int:
         rows(connection, "SET synchronous_commit = off")  # a position lost is a batch published twice
         publisher = Publisher(connection, client, loaded.executions_stream, loaded.cell, failpoints)
         publisher.run(lambda: os.getppid() == parent)
+    return 0
+
+
+def resume(loaded: settings.Service) -> int:
+    """Let a stopped cell be led again."""
+    with opened(loaded.database_url, loaded.database_password, "resume") as connection:
+        why = lease.resume_cell(connection, loaded.cell)
+    logging.getLogger(__name__).info("the cell may be led", extra={"cell": loaded.cell, "was_stopped": why})
     return 0
 
 

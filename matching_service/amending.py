@@ -41,6 +41,8 @@ def examine_amend(state: State, command: AmendOrder) -> Copy | Refusal | None:
 def amend_order(state: State, command: AmendOrder) -> list[Event]:
     """Change an order, or refuse: less quantity at the same price keeps its priority, all else goes to the back."""
     state.remember(command.request_id)
+    if command.queue_deadline is not None and state.time > command.queue_deadline:
+        return [CommandRefused("engine.refused", "The amendment waited too long for a leader.")]
     order = state.orders.get(command.order_id)
     if order is None or order.trader.account_id != command.account_id:
         return [refused("order.not_cancelable")]

@@ -39,8 +39,8 @@ class NobodyLeads(Exception):  # noqa: N818 - what the operator must hear
     """Neither did a leader answer nor could the lease be won in time."""
 
 
-def run(settings: Settings, credentials: Path | None, base_url: str) -> None:
-    """Do all of it, each step only where it is missing."""
+def run(settings: Settings, credentials: Path | None, base_url: str, resume: bool = False) -> None:
+    """Do all of it, each step only where it is missing; `resume` a cell that was stopped only where told to."""
     with opened(settings.owner_database_url, settings.owner_database_password, "bootstrap", LOADING) as owner:
         applied = migrations.migrate(owner)
         passwords = {
@@ -53,6 +53,8 @@ def run(settings: Settings, credentials: Path | None, base_url: str) -> None:
             index = search.client(settings.search_url)
             search_access.grant(index, names(settings.search_writers), names(settings.search_readers))
             search.install_templates(index)
+        if resume and (why := lease.resume_cell(owner, settings.cell)):
+            logger.warning("the cell was stopped and may be led again", extra={"why": why})
         submit(settings, owner, seed.commands(settings.cell, settings.home_region))
         keys = {name: _key(settings, owner, name) for name in seed.SCOPES}
     logger.info("the seed is there", extra={"accounts": len(keys)})

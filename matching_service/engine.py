@@ -43,6 +43,7 @@ from matching_service import (
     canceling,
     endings,
     entering,
+    invariants,
     pairing,
     records,
     rules,
@@ -121,6 +122,10 @@ class Engine:
     def check(self, order: PlaceOrder) -> str | None:
         """Return the code with which the order would be rejected now, None if it would be taken; change nothing."""
         return entering.check(self._state, order)
+
+    def assert_sound(self, changes: Changes) -> None:
+        """Raise `Violation` where what changed last is not what a cell can be."""
+        invariants.check(changes, self._state.markets)
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call: the engine's own objects, to be read before the next command."""

@@ -55,6 +55,11 @@ class Follower:
         self.chain = chain
         return happened
 
+    def scrub(self, most: int) -> None:
+        """Look at up to `most` records of the memory, others each time; raise `Diverged` where one has changed."""
+        if key := self.state_hash.scrub(most):
+            raise Diverged(f"{key} is in this memory what no command has made of it")
+
     def _apply(self, entry: Journaled) -> list[Event]:
         apply = self.engine.apply_poisoned if entry.poisoned else self.engine.apply
         try:

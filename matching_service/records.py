@@ -3,7 +3,8 @@
 Equal states have equal records, in any order. What a record covers is everything that the engine decides by.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from msgspec.json import Encoder
 
@@ -87,3 +88,19 @@ def of_recent_id(identifier: str, sequence: int) -> Record:
 def of_request_id(identifier: str, sequence: int, time: int) -> Record:
     """Return the id of a request that is remembered."""
     return f"request_id/{identifier}", b"[%d,%d]" % (sequence, time)
+
+
+_OF_KEPT: dict[type, Callable[[Any], Record]] = {
+    ListedAsset: of_asset,
+    Account: of_account,
+    Balance: of_balance,
+    LiveMarket: of_market,
+    FeeVolume: of_fee_volume,
+    ApiKey: of_api_key,
+    Order: of_order,
+}
+
+
+def of_kept(kept: object) -> Record:
+    """Return the record of an object of the state, whatever it is."""
+    return _OF_KEPT[type(kept)](kept)

@@ -162,6 +162,7 @@ class Sequencer:
 
     def _batch(self, journaled: list[Journaled], events: list[list[Event]]) -> Batch:
         changes = self.engine.take_changes()
+        self.engine.assert_sound(changes)
         rows = self.row_writer.rows_of(journaled, events, changes)
         self.state_hash.update(journaled, changes)
         full_hash = None

@@ -11,21 +11,21 @@ import psycopg2
 from exchange import wire
 from exchange.commands import Command
 from exchange.settings import Service as Settings
-from matching_service import certificates, lease, protection, shards, waiting_room
+from matching_service import certificates, lease, protection, waiting_room
 from matching_service.display import Display
 from matching_service.failpoints import Failpoints
 from matching_service.gateway import Gateway, Session
 from matching_service.health import Health, Role
+from matching_service.invariants import Violation
 from matching_service.journal import CopyLost, Doubtful, Fenced
 from matching_service.leader import Leader
 from matching_service.lease import Candidate, LeaseLost
 from matching_service.publisher_process import keep_publishing
 from matching_service.sequencing import Poisoned
-from matching_service.shards import Kinesis, Shards
 from matching_service.standby import Standby
 from matching_service.submissions import Submission
 from matching_service.tenure import Tenure
-from matching_service.waiting_room import WaitingRoom
+from matching_service.waiting_room import OrderStream, WaitingRoom
 
 RETRY_S = 0.2
 POISON_WINDOW_S = 60.0
@@ -50,7 +50,7 @@ class Service:
         self.display: Display | None = None
         self.is_stopping = asyncio.Event()
         self.last_poison_s = float("-inf")
-        self.kinesis: Kinesis | None = None
+        self.order_stream = OrderStream(settings.orders_stream) if settings.orders_stream else None
 
     def welcome(self) -> wire.Welcome | None:
         """Greet as the leader, or not at all."""
@@ -84,14 +84,14 @@ class Service:
         candidate = Candidate(settings.cell, lease.new_holder(), f"{address}:{port}", certificate, settings.lease_ms)
         health_port = asked.sockets[0].getsockname()[1]
         logger.info("started", extra={"endpoint": candidate.endpoint, "health_port": health_port})
-        if settings.orders_stream:
-            self.kinesis = await asyncio.to_thread(shards.client)
         try:
             while not self.is_stopping.is_set():
                 await self._turn(candidate, gateway)
         finally:
             asked.close()
             await gateway.stop()
+            if self.order_stream is not None:
+                self.order_stream.close()
 
     def stop(self) -> None:
         """Answer what waits, give the lease back and end."""
@@ -103,7 +103,11 @@ class Service:
     async def _turn(self, candidate: Candidate, gateway: Gateway) -> None:
         """Stand by, and lead once; whatever ends a leadership but a bug leads back to an empty memory."""
         self.standby = Standby(self.settings, candidate, self.health, self.failpoints)
-        held = await asyncio.to_thread(self.standby.run)
+        preparing = asyncio.create_task(self._stay_prepared())
+        try:
+            held = await asyncio.to_thread(self.standby.run)
+        finally:
+            preparing.cancel()
         if held is None:
             return
         try:
@@ -124,8 +128,8 @@ class Service:
             poisoned = await self._lead(held, tasks, None)
             while poisoned is not None:
                 poisoned = await self._lead(held, tasks, poisoned)
-        except (CellStopped, psycopg2.IntegrityError) as error:
-            why = str(error).partition("\n")[0]
+        except (CellStopped, Violation, psycopg2.IntegrityError) as error:
+            why = f"{type(error).__name__}: {error}".partition("\n")[0].removeprefix("CellStopped: ")
             await asyncio.get_running_loop().run_in_executor(held.renewing, held.stop_cell, why)
             raise CellStopped(why) from error
         finally:
@@ -179,12 +183,17 @@ class Service:
 
     async def _waiting_room(self, held: Tenure, leader: Leader) -> WaitingRoom | None:
         """Return what empties the stream of orders into `leader`, None where there is no such stream."""
-        settings = self.settings
-        if self.kinesis is None:
+        if self.order_stream is None:
             return None
-        left = await asyncio.to_thread(waiting_room.positions, held.reader, settings.cell, settings.orders_stream)
-        read = Shards(self.kinesis, settings.orders_stream, left)
-        return WaitingRoom(read, leader, settings.cell, settings.gateway_secret)
+        cell, name = self.settings.cell, self.settings.orders_stream
+        left = await asyncio.to_thread(waiting_room.positions, held.reader, cell, name)
+        shards = await self.order_stream.begin(left)
+        return WaitingRoom(self.order_stream, shards, leader, cell, self.settings.gateway_secret)
+
+    async def _stay_prepared(self) -> None:
+        """Know the stream of orders while another leads."""
+        if self.order_stream is not None:
+            await self.order_stream.stay_prepared()
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -43,6 +43,9 @@ def client() -> Kinesis:
     return cast(Kinesis, made)
 
 
+Left = Callable[[int], Mapping[str, str]]
+
+
 class ShardRecord(Struct, frozen=True):
     """One record and its place."""
 
@@ -67,15 +70,26 @@ class _Shard:
 class Shards:
     """Reads a stream from where it was left; not for use by two threads at once."""
 
-    def __init__(self, kinesis: Kinesis, stream: str, left: Callable[[int], Mapping[str, str]]) -> None:
-        """Take the stream's name, and what tells the last sequence numbers by shard of a stream made at that time."""
+    def __init__(self, kinesis: Kinesis, stream: str) -> None:
         self._kinesis = kinesis
         self._stream = stream
-        self._left = left
+        self._left: Left = _nothing
         self._created = 0
         self._taken: dict[str, str] = {}
         self._shards: dict[str, _Shard] = {}
         self._must_describe = self._must_list = True
+
+    def prepare(self) -> None:
+        """Learn which stream this is and which shards it has, so that a first read has only to read."""
+        self._must_describe = True
+        self._look_around()
+
+    def begin(self, left: Left) -> None:
+        """Read from where `left` says; it tells the last sequence numbers by shard of a stream made at that time."""
+        self._left = left
+        self._taken = dict(left(self._created))
+        for shard in self._shards.values():
+            shard.iterator, shard.is_level, shard.has_ended = "", False, False
 
     @property
     def is_level(self) -> bool:
@@ -162,6 +176,10 @@ class Shards:
             raise
         iterator: str = answer["ShardIterator"]
         return iterator
+
+
+def _nothing(_created: int) -> dict[str, str]:
+    return {}
 
 
 def _code(error: BotoCoreError | ClientError) -> str:

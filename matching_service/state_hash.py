@@ -5,7 +5,7 @@ it changed and not what there is. The id of an order or a request that is forgot
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 from exchange.commands import Journaled
@@ -33,13 +33,14 @@ def number_of(record: Record) -> int:
 class StateHash:
     """The hash of one live state; made from nothing it costs some microseconds a record."""
 
-    __slots__ = ("_cell", "_numbers", "_recent", "_requests", "_state", "_total")
+    __slots__ = ("_cell", "_numbers", "_recent", "_requests", "_state", "_total", "_unscrubbed")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._total = 0
         self._cell = 0
         self._numbers: dict[object, int] = {}
+        self._unscrubbed: Iterator[object] | None = None
         self._recent: deque[tuple[str, int]] = deque()
         self._requests: deque[tuple[str, int, int]] = deque()
         self._read()
@@ -64,6 +65,23 @@ class StateHash:
         number = number_of(records.of_cell(self._state))
         self._total = (self._total + number - self._cell) % MODULUS
         self._cell = number
+
+    def scrub(self, most: int) -> str | None:
+        """Compare up to `most` records with what was hashed of them, others each time; return the key of a wrong one.
+
+        Call it between an `update` and the next command: what differs then was changed by no command.
+        """
+        if self._unscrubbed is None:
+            self._unscrubbed = iter(list(self._numbers))
+        for _ in range(most):
+            kept = next(self._unscrubbed, None)
+            if kept is None:
+                self._unscrubbed = None
+                return None
+            number = self._numbers.get(kept)
+            if number is not None and number_of(record := records.of_kept(kept)) != number:
+                return record[0]
+        return None
 
     def _read(self) -> None:
         state = self._state

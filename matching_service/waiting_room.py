@@ -9,7 +9,8 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
@@ -20,14 +21,18 @@ from exchange.commands import AmendOrder
 from exchange.orders import PlaceOrder
 from exchange.queued import Malformed, Queueable
 from matching_service.database import rows
-from matching_service.shards import ShardRecord, Shards
+from matching_service.shards import Kinesis, Left, ShardRecord, Shards, client
 from matching_service.submissions import Submission
 
 PAUSE_S = 0.2
 """Between reads that found little: AWS allows five a second and shard."""
 FAILED_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+PREPARED_S = 5.0
+"""How old what a standby knows of the stream is at most, while the stream answers."""
 CLOSED_S = 2.0
 """How long a new leader's door stays shut at most while it reads what waits."""
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -67,26 +72,67 @@ class _Round:
             self.is_taken.set_result(True)
 
 
+class OrderStream:
+    """The stream `orders` as one task reads it: one call at a time, in a thread of its own."""
+
+    def __init__(self, stream: str, connect: Callable[[], Kinesis] = client) -> None:
+        self._stream = stream
+        self._connect = connect
+        self._shards: Shards | None = None
+        self._reading = ThreadPoolExecutor(1, "waiting-room")
+
+    async def stay_prepared(self) -> None:
+        """Have the client, its connection and the list of shards ready for a take-over, until canceled."""
+        while True:
+            try:
+                await self.run(self._prepare)
+            except (BotoCoreError, ClientError) as error:
+                logger.info("the stream of orders does not answer", extra={"why": str(error)})
+            await asyncio.sleep(PREPARED_S)
+
+    async def begin(self, left: Left) -> Shards:
+        """Return what reads on from where earlier leaders have left."""
+        return await self.run(partial(self._begun, left))
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns, in the thread that asks the stream."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._reading.shutdown(wait=False)
+
+    def _prepare(self) -> None:
+        self._known().prepare()
+
+    def _begun(self, left: Left) -> Shards:
+        shards = self._known()
+        shards.begin(left)
+        return shards
+
+    def _known(self) -> Shards:
+        if self._shards is None:
+            self._shards = Shards(self._connect(), self._stream)
+        return self._shards
+
+
 class WaitingRoom:
     """Empties the stream into one leader for as long as that one leads."""
 
-    def __init__(self, shards: Shards, leader: Leader, cell: int, secret: str) -> None:
+    def __init__(self, stream: OrderStream, shards: Shards, leader: Leader, cell: int, secret: str) -> None:
+        self._stream = stream
         self._shards = shards
         self._leader = leader
         self._cell = cell
         self._secret = secret
-        self._reading = ThreadPoolExecutor(1, "waiting-room")
         self._failures = 0
         self.is_level = asyncio.Event()
         self.taken = self.skipped = 0
 
     async def run(self) -> None:
         """Take what comes until the leader takes no more."""
-        try:
-            while await self._turn():
-                pass
-        finally:
-            self._reading.shutdown(wait=False)
+        while await self._turn():
+            pass
 
     async def level(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
         """Wait until all that had entered before now is committed, while none of `tasks` ends, and not for long."""
@@ -98,9 +144,8 @@ class WaitingRoom:
         logger.info("what waited is taken" if self.is_level.is_set() else "not all that waits is taken", extra=extra)
 
     async def _turn(self) -> bool:
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._reading, self._shards.read)
+            found = await self._stream.run(self._shards.read)
         except (BotoCoreError, ClientError) as error:
             pause_s = FAILED_PAUSES_S[min(self._failures, len(FAILED_PAUSES_S) - 1)]
             self._failures += 1

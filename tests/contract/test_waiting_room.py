@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from exchange import queued
-from exchange.commands import CancelOrder
+from exchange.commands import AmendOrder, CancelOrder
 from exchange.orders import PlaceOrder, Side
 from exchange.queued import QueuedCommand
 from exchange.settings import Service as Settings
@@ -117,6 +117,23 @@ def test_an_account_is_served_in_the_order_in_which_it_asked(given: Settings, ki
         found = [row[0] for row in wait_for(given, 200)]
 
     assert found == [order.client_order_id for order in asked]
+
+
+def test_an_order_is_amended_while_it_waits_unless_the_amendment_is_too_old(given: Settings, kinesis: Any) -> None:
+    order = limit("alice", Side.SELL, 5, 10_000, "a")
+    put(kinesis, order)
+    put(kinesis, AmendOrder("x-1", order.account_id, order.order_id, 3 * 10**13, None))
+    put(kinesis, AmendOrder("x-2", order.account_id, order.order_id, 10**13, None), arrived=1_700_000_000_000_000)
+
+    with serving(given) as client:
+        submitted(client, limit("bob", Side.BUY, 1, 9_000, "b"))
+        with opened(given.database_url, "", "test") as connection:
+            found = rows(connection, "SELECT quantity::text FROM orders WHERE client_order_id = 'a'")
+            journal = rows(connection, "SELECT string_agg(events, '') FROM journal")[0][0]
+
+    assert [value.rstrip("0") for (value,) in found] == ["0.00003"]
+    assert journal.count('"OrderAmended"') == 1
+    assert journal.count("waited too long") == 1
 
 
 def test_an_order_that_waited_too_long_ends_expired(given: Settings, kinesis: Any) -> None:

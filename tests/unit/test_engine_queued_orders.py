@@ -2,11 +2,11 @@
 
 from msgspec.structs import replace
 
-from exchange.commands import fingerprint
+from exchange.commands import AmendOrder, fingerprint
 from exchange.events import Event
 from exchange.orders import OrderStatus, PlaceOrder, Side, TimeInForce
 from matching_service.engine import Copy
-from tests.engines import TIME, Desk, accepted, at_market, buy, canceled, kinds, sell
+from tests.engines import TIME, Desk, accepted, at_market, buy, canceled, kinds, rejected, row, sell
 
 BUY = Side.BUY
 
@@ -83,3 +83,23 @@ def test_a_queued_copy_asks_the_same_as_the_order_itself_and_fingerprints_are_th
     assert fingerprint(queued(order, 10, 10)) == fingerprint(order)
     assert fingerprint(order).hex() == "4a76d699aa31b6c0d7c2f42472422056"
     assert fingerprint(replace(order, time_in_force=TimeInForce.IOC)) != fingerprint(order)
+
+
+def test_a_post_only_order_past_the_time_to_take_is_refused_for_crossing_like_any_other() -> None:
+    desk = Desk("alice bob")
+    desk.do(sell("1-a", "alice", 2, 100))
+
+    events = at(desk, queued(buy("1-b", "bob", 1, 100, post_only=True), 60, 60), later=11)
+
+    assert events == [rejected("1-b", "bob", "order.would_cross")]
+
+
+def test_an_amendment_that_waited_longer_than_it_may_changes_nothing() -> None:
+    desk = Desk("alice")
+    desk.do(buy("1-a", "alice", 2, 100))
+
+    late = desk.engine.apply(AmendOrder("x-1", "alice", "1-a", 10**16, None, TIME + 10), TIME + 11)
+    soon = desk.engine.apply(AmendOrder("x-2", "alice", "1-a", 10**16, None, TIME + 11), TIME + 11)
+
+    assert row(late[0]) == ("CommandRefused", "engine.refused")
+    assert kinds(soon) == ["OrderAmended"]

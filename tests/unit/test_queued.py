@@ -47,7 +47,7 @@ def sealed(body: bytes) -> bytes:
     ("order", "latest_s", "latest_to_take_s"),
     [
         (ORDER, 3600, 10),
-        (buy("1-a", "alice", 2, 100, post_only=True), 3600, 10),
+        (buy("1-a", "alice", 2, 100, post_only=True), 3600, 3600),
         (buy("1-a", "alice", 2, 100, TimeInForce.IOC), 10, 10),
         (buy("1-a", "alice", 2, 100, TimeInForce.FOK), 10, 10),
         (at_market("1-a", "alice", Side.BUY, 5), 10, 10),

@@ -10,7 +10,9 @@ FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
 
 
 def shards_of(stream: Stream, left: dict[str, str] | None = None) -> Shards:
-    return Shards(stream, stream.name, lambda _: left or {})
+    made = Shards(stream, stream.name)
+    made.begin(lambda _: left or {})
+    return made
 
 
 def read(shards: Shards, times: int = 12) -> list[str]:
@@ -145,9 +147,10 @@ def test_a_stream_made_anew_is_read_from_its_beginning_whatever_was_taken_of_the
 
     def left(made: int) -> dict[str, str]:
         created.append(made)
-        return {FIRST: f"{2:020}"} if len(created) == 1 else {}
+        return {FIRST: f"{2:020}"} if len(set(created)) == 2 else {}
 
-    shards = Shards(stream, "orders", left)
+    shards = Shards(stream, "orders")
+    shards.begin(left)
     assert read(shards, 2) == ["2"]
     stream.made_anew()
     stream._numbers = 0
@@ -155,4 +158,27 @@ def test_a_stream_made_anew_is_read_from_its_beginning_whatever_was_taken_of_the
     stream.faults.append("ResourceNotFoundException")
 
     assert read(shards) == ["new"]
-    assert len(set(created)) == 2
+    assert len(set(created)) == 3, "no stream, the first, the second"
+
+
+def test_a_prepared_reader_has_only_to_read_and_begins_where_it_is_told_to() -> None:
+    stream = filled(3)
+    shards = Shards(stream, "orders")
+    shards.prepare()
+    stream.calls.clear()
+
+    shards.begin(lambda created: {FIRST: f"{2:020}"} if created else {})
+
+    assert [record.data for record in shards.read()] == [b"2"]
+    assert stream.calls == ["get"]
+
+
+def test_a_reader_that_begins_again_reads_from_there_again() -> None:
+    stream = filled(3)
+    shards = shards_of(stream)
+    assert read(shards) == ["0", "1", "2"]
+
+    shards.begin(lambda _: {FIRST: f"{1:020}"})
+
+    assert not shards.is_level
+    assert read(shards) == ["1", "2"]

@@ -25,6 +25,7 @@ local now = clock[1] * 1000000 + clock[2]
 local function take(key, rate, burst, cost)
   local room = burst * 1000000 / rate
   local full = math.max(tonumber(redis.call('GET', key) or '0'), now)
+  if full - now > room + 1 then full = now end -- written by a clock that has gone back since
   local after = full + cost * 1000000 / rate
   if after - now > room then
     return {0, math.floor((now + room - full) * rate / 1000000), math.ceil(full - now), math.ceil(after - now - room)}
@@ -117,6 +118,8 @@ class Limiter:
         now = self._now_us()
         room = rate.burst * MICROSECONDS / rate.per_second
         full = max(self._local.get(key, 0.0), now)
+        if full - now > room + 1:  # written by a clock that has gone back since
+            full = now
         after = full + cost * MICROSECONDS / rate.per_second
         allowed = after - now <= room
         if allowed:

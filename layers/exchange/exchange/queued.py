@@ -73,6 +73,8 @@ def deadlines(order: PlaceOrder, arrived: int) -> tuple[int, int]:
         latest_ms = latest_to_take_ms = asked_ms
     elif order.type is OrderType.MARKET or order.time_in_force in _NOW_OR_NEVER:
         latest_ms = latest_to_take_ms = TAKING_MS
+    elif order.post_only:
+        latest_ms = latest_to_take_ms = LONGEST_MS
     else:
         latest_ms, latest_to_take_ms = LONGEST_MS, TAKING_MS
     return arrived + latest_ms * 1000, arrived + latest_to_take_ms * 1000
