@@ -33,7 +33,8 @@ def examine_amend(state: State, command: AmendOrder) -> Copy | Refusal | None:
     wished = _wished(market, order, command)
     assert wished.quantity_lots is not None
     if wished.quantity_lots * (wished.price_ticks or 0) * market.quote_units_per_tick_lot >= UNITS_BOUND:
-        return Refusal("request.invalid", "Price x quantity is too large.", "quantity")
+        field = "price" if command.quantity is None else "quantity"
+        return Refusal("request.invalid", "Price x quantity is too large.", field)
     return None
 
 

@@ -2,9 +2,20 @@
 
 from msgspec import structs
 
-from exchange.events import AuctionEnded, AuctionStarted, Event, IndicationChanged, MarketChanged
+from exchange.events import (
+    AuctionEnded,
+    AuctionStarted,
+    Event,
+    IndicationChanged,
+    MarketChanged,
+    OrderAccepted,
+    OrderAmended,
+    OrderCanceled,
+)
 from exchange.markets import MarketStatus
+from exchange.orders import Side
 from matching_service import bands
+from matching_service.book import BUY
 from matching_service.clearing import Clearing, clearing
 from matching_service.state import LiveMarket, State
 from matching_service.timers import Kind, Timer
@@ -47,6 +58,7 @@ def end(state: State, market: LiveMarket) -> list[Event]:
     and the next `AdvanceTime` goes on at the same price.
     """
     figures, symbol = market.figures, market.settings.symbol
+    market.collected.clear()
     if figures.uncrossing_ticks is None:
         found = current(market)
         if found is None:
@@ -101,7 +113,8 @@ def resume(state: State) -> list[Event]:
 
 def current(market: LiveMarket) -> Clearing | None:
     """Return what an auction that ended now would do, None where nothing crosses."""
-    return clearing(depth(market.book.bids), depth(market.book.asks), bands.reference(market))
+    book, collected = market.book, market.collected
+    return clearing(depth(book.bids, collected), depth(book.asks, collected), bands.reference(market))
 
 
 def indicate(state: State, market: LiveMarket) -> list[Event]:
@@ -118,12 +131,30 @@ def indicate(state: State, market: LiveMarket) -> list[Event]:
     return [IndicationChanged(market.settings.symbol, *new)]
 
 
-def touched(state: State, events: list[Event]) -> None:
-    """Let markets in auction be looked at where the command ends, if these events are about them."""
-    symbols = {getattr(event, "symbol", None) for event in events}
+def follow_events(state: State, events: list[Event]) -> None:
+    """Let auctions that these events are about be looked at where the command ends, with what they changed."""
     for market in state.auctions:
-        if market.settings.symbol in symbols:
+        about = [event for event in events if getattr(event, "symbol", None) == market.settings.symbol]
+        if about:
             state.unsettled[market] = None
+        for event in about:
+            if type(event) is OrderAccepted:
+                order = state.orders.get(event.order_id)
+                if order is not None and order.key in market.collected and not order.is_waiting:
+                    market.collected[order.key] += order.remaining_lots
+            elif type(event) is OrderCanceled and event.resting_lots:
+                assert event.remaining_lots is not None
+                key = _key(event.side, event.price_ticks)
+                if key in market.collected:
+                    market.collected[key] -= event.remaining_lots
+            elif type(event) is OrderAmended:
+                for price_ticks in (event.old_price_ticks, event.price_ticks):
+                    market.collected.pop(_key(event.side, price_ticks), None)
+
+
+def _key(side: Side, price_ticks: int | None) -> int:
+    price_ticks = price_ticks or 0
+    return price_ticks if side is BUY else -price_ticks
 
 
 def set_status(
@@ -142,6 +173,7 @@ def set_status(
     if status is not AUCTION and status_before_halt is not AUCTION:
         figures.indicative_ticks = figures.uncrossing_ticks = None
         figures.indicative_lots = figures.surplus_lots = 0
+    market.collected.clear()
     follow(state, market)
     state.changed_markets[market] = None
     state.unsettled[market] = None

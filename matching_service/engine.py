@@ -99,7 +99,7 @@ class Engine:
             state.advance(time)
         events = APPLY[type(command)](state, command)
         if state.auctions:
-            auctions.touched(state, events)
+            auctions.follow_events(state, events)
         if state.unsettled:
             events += finish(state, events)
         return events

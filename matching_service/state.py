@@ -76,7 +76,11 @@ def transfer_id(transfer: Transfer) -> str:
 
 @dataclass(slots=True, eq=False)
 class LiveMarket:
-    """A market as the engine holds it: its settings, its book, what it came to, who has traded, where its fees go."""
+    """A market as the engine holds it: its settings, its book, what it came to, who has traded, where its fees go.
+
+    `collected` are the lots at those keys that an auction has looked at: with thousands of orders at a price, adding up
+    anew after each command would be most of its cost.
+    """
 
     settings: Market
     created_sequence: int
@@ -86,6 +90,7 @@ class LiveMarket:
     fees: Trader
     figures: MarketFigures
     traders: dict[str, Trader] = field(default_factory=dict)
+    collected: dict[int, int] = field(default_factory=dict)
     triggers: Triggers = field(default_factory=Triggers)
 
     def fee_volumes(self) -> Iterator[FeeVolume]:

@@ -14,10 +14,13 @@ Pair = tuple[Order, Order, int]
 """A bid, an ask, and the lots that they trade."""
 
 
-def depth(side: BookSide) -> Iterator[tuple[int, int]]:
-    """Return price and lots of each level, best first, hidden lots included."""
+def depth(side: BookSide, known: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Return price and lots of each level, best first, hidden lots included; what is not `known` by key becomes so."""
     for key in reversed(side.keys):
-        yield abs(key), sum(order.remaining_lots for order in side.levels[key].orders if order.ended is None)
+        lots = known.get(key)
+        if lots is None:
+            lots = known[key] = sum(order.remaining_lots for order in side.levels[key].orders if order.ended is None)
+        yield abs(key), lots
 
 
 def crosses(book: Book, price_ticks: int | None = None) -> bool:

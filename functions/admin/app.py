@@ -7,7 +7,6 @@ from typing import Any
 from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from exchange import amounts, outcomes, pages, sealing
-from exchange.built import check_built
 from exchange.clients import Clients
 from exchange.commands import (
     ChangeAccount,
@@ -266,7 +265,6 @@ def _reader(*names: str) -> Any:
 
 def _submitted(command: Command) -> Answer:
     """Return the answer of a command that was done; raise `Refused` for one that was not."""
-    check_built(command)
     (answer,) = clients().engine.submit([command])
     app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence, command=type(command).__name__)
     if answer.code is not None:

@@ -10,7 +10,6 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 
 from exchange import outcomes, pages
 from exchange.auth import Caller
-from exchange.built import check_built
 from exchange.clients import Clients
 from exchange.commands import AmendOrder, CancelOrder, CancelOrders, Command
 from exchange.documents import fill_document, order_document
@@ -66,7 +65,6 @@ def place() -> Response[str]:
     """Hand one order to the leader and answer with what became of it."""
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
-    check_built(order)
     answer = clients().entrance.place(order, _prefers_async())
     app.received.log.update(order_id=order.order_id, cell=market.cell)
     if isinstance(answer, Queued):
@@ -80,7 +78,6 @@ def test() -> Response[str]:
     """Ask the leader what an order would come to, and leave no trace."""
     caller = gate().changer(app.received)
     order, market = _command(_body(), caller, 0)
-    check_built(order)
     (answer,) = clients().engine.submit([order], test=True)
     if answer.code is not None:
         return _response(outcomes.refusal(answer, app.received.request_id, market))
@@ -299,7 +296,6 @@ def _leg(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market]:
 
 def _submitted(command: Command) -> Answer:
     """Hand one command other than an order to the leader."""
-    check_built(command)
     (answer,) = clients().engine.submit([command])
     app.received.log.update(cell=clients().settings.cell, sequence=answer.sequence, command=type(command).__name__)
     return answer
@@ -307,7 +303,6 @@ def _submitted(command: Command) -> Answer:
 
 def _changed(command: CancelOrder | AmendOrder) -> Answer | Queued:
     """Hand a change of one order to the leader, or let it wait for one."""
-    check_built(command)
     answer = clients().entrance.change(command, _prefers_async())
     app.received.log.update(order_id=command.order_id, cell=clients().settings.cell)
     if isinstance(answer, Answer):
@@ -348,7 +343,6 @@ def _found(caller: Caller, order_ids: list[str], read: Callable[[], OrderRecord 
 def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:
     try:
         order, market = _command(value, caller, index)
-        check_built(order)
     except Rejected as error:
         return outcomes.rejection(error, app.received.request_id)
     return order, market

@@ -44,6 +44,22 @@ def status_of(floor: Edge) -> str:
     return status
 
 
+def test_an_account_that_only_cancels_does_so(pit: Venue) -> None:
+    order, other = pit.placed("alice", "buy", "1", "100"), pit.placed("alice", "buy", "1", "99")
+
+    changed = set_status(pit.floor, "cancel_only")
+
+    assert (changed.status, changed.body) == (200, {"account_id": "acc_alice", "status": "cancel_only"})
+    assert status_of(pit.floor) == "cancel_only"
+    refused = pit.place("alice", "buy", "1", "100")
+    assert problem(refused) == (422, "account.suspended")
+    assert (refused.body["order"]["status"], refused.body["order"]["reason"]) == ("rejected", "account.suspended")
+    amended = pit.floor.call("alice", "PATCH", f"/v1/orders/{other['order_id']}", {"quantity": "0.5"})
+    assert problem(amended) == (422, "account.suspended")
+    assert delete(pit, order).status == 200
+    assert pit.floor.call("alice", "DELETE", "/v1/orders", query={"symbol": pit.symbol}).body["canceled"] == 1
+
+
 def test_a_suspended_account_reads_and_no_more_and_is_traded_with_again_later(pit: Venue) -> None:
     order = pit.placed("alice", "buy", "1", "100")
     set_status(pit.floor, "suspended")
@@ -66,6 +82,29 @@ def test_a_status_is_changed_by_operators_only_and_of_accounts_that_exist(pit: V
             assert problem(reply) == (404, "resource.not_found"), account
     reply = pit.floor.call("alice", "PATCH", "/v1/admin/accounts/acc_alice", {"status": "active"})
     assert problem(reply) == (403, "auth.forbidden")
+
+
+def test_the_kill_switch_cancels_everything_everywhere_and_stops_the_account(pit: Venue) -> None:
+    halted = venue(pit.floor)
+    orders = [
+        pit.placed("alice", "buy", "1", "100"), pit.placed("alice", "sell", "1", type="stop", stop_price="50"),
+        halted.placed("alice", "buy", "1", "100"),
+    ]  # fmt: skip
+    halted.change(status="halted")
+    other = pit.placed("bob", "buy", "1", "90")
+    given = event("POST", "/v1/admin/accounts/acc_alice/cancel-all", key=KEYS["admin"])
+
+    first, copy = pit.floor.send(given), pit.floor.send(given)
+
+    assert first.status == 200
+    ids = first.body.pop("order_ids")
+    assert sorted(ids) == sorted(order["order_id"] for order in orders)
+    assert first.body == {"account_id": "acc_alice", "status": "cancel_only", "canceled": 3}
+    assert copy.body == {**first.body, "order_ids": ids, "replayed": True}
+    assert [pit.state("alice", order) for order in orders] == [("canceled", "kill_switch")] * 3
+    assert pit.state("bob", other) == ("new", None)
+    assert status_of(pit.floor) == "cancel_only"
+    assert problem(pit.place("alice", "buy", "1", "100")) == (422, "account.suspended")
 
 
 def test_the_dead_man_s_switch_cancels_everything_once_nobody_sets_it_again(pit: Venue) -> None:

@@ -1,4 +1,4 @@
-"""Values that each route must refuse by name, or whose time has not come; nothing is changed by any of them."""
+"""Values that each route must refuse by name; nothing is changed by any of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -98,18 +98,3 @@ def test_a_bad_value_is_refused_by_name(floor: Edge, case: Case) -> None:
     reply = floor.call(case.who, case.method, case.path, case.body, query=case.query, headers=case.headers)
 
     check(reply, case)
-
-
-NOT_BUILT = [
-    Case("alice", "POST", "/v1/orders", {**ORDER, "time_in_force": "day"}, wrong="time_in_force"),
-    Case("alice", "POST", "/v1/orders", {**ORDER, "display_quantity": "0.5"}, wrong="display_quantity"),
-    Case("alice", "POST", "/v1/orders", {**ORDER, "self_trade_prevention": "decrement"}, wrong="self_trade_prevention"),
-]
-
-
-@pytest.mark.parametrize("case", NOT_BUILT, ids=str)
-def test_what_is_well_formed_and_not_built_yet_is_a_501(floor: Edge, case: Case) -> None:
-    reply = floor.call(case.who, case.method, case.path, case.body)
-
-    assert (reply.status, reply.body["code"]) == (501, "request.not_implemented")
-    assert case.wrong is None or reply.fields == [case.wrong]

@@ -1,5 +1,6 @@
 """Auctions, price bands, halts and fees, as operators set them and outside clients meet them."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,36 @@ def test_an_opening_auction_collects_orders_and_opens_at_one_price(pit: Venue) -
     assert f"{trade['price']}000000" == sold["average_price"]
 
 
+def test_an_auction_takes_what_can_rest_and_refuses_what_cannot(pit: Venue) -> None:
+    pit.change(status="auction")
+    closed = (422, "order.market_closed")
+
+    assert problem(pit.place("alice", "buy", "1")) == closed
+    for times in ("ioc", "fok"):
+        assert problem(pit.place("alice", "buy", "1", "100", time_in_force=times)) == closed
+    assert problem(pit.place("alice", "buy", "1", "100", post_only=True)) == closed
+    assert pit.placed("alice", "buy", "1", "100", time_in_force="day")["status"] == "new"
+    assert pit.placed("alice", "buy", "1", "100", display_quantity="0.5")["status"] == "new"
+    order = pit.placed("alice", "buy", "1", "100")
+    path = f"/v1/orders/{order['order_id']}"
+    assert pit.floor.call("alice", "PATCH", path, {"quantity": "0.5"}).status == 200
+    assert pit.floor.call("alice", "DELETE", path).status == 200
+
+
+def test_triggers_wait_until_an_auction_is_over(pit: Venue) -> None:
+    pit.traded("100.00")
+    stop = pit.placed("alice", "sell", "1", type="stop", stop_price="95")
+    pit.change(status="auction")
+    pit.placed("maker", "sell", "1", "90")
+    pit.placed("bob", "buy", "1", "90")
+    assert pit.state("alice", stop) == ("pending_trigger", None)
+    pit.placed("bob", "buy", "1", "80")
+
+    pit.change(status="open")
+
+    assert pit.fills("alice", stop) == [("80.00", "1.000")]
+
+
 def indication(ticker: Any) -> tuple[str | None, str | None]:
     return ticker.get("indicative_price"), ticker.get("indicative_quantity")
 
@@ -133,6 +164,16 @@ def test_a_fok_order_beyond_the_band_starts_no_auction(floor: Edge) -> None:
     assert pit.part()["status"] == "open"
 
 
+def test_a_market_that_only_cancels_does_so(pit: Venue) -> None:
+    order = pit.placed("alice", "buy", "1", "100")
+    pit.change(status="cancel_only")
+    path = f"/v1/orders/{order['order_id']}"
+
+    assert problem(pit.place("alice", "buy", "1", "100")) == (422, "order.market_closed")
+    assert problem(pit.floor.call("alice", "PATCH", path, {"price": "99"})) == (422, "order.market_closed")
+    assert pit.floor.call("alice", "DELETE", path).status == 200
+
+
 def test_the_whole_exchange_is_halted_and_resumed_as_it_was(floor: Edge) -> None:
     pit, closed = venue(floor), venue(floor)
     closed.change(status="cancel_only")
@@ -168,3 +209,11 @@ def test_a_maker_is_paid_a_rebate_out_of_the_taker_s_fee(floor: Edge) -> None:
     assert (fill["fee"], fill["fee_asset"], fill["liquidity"]) == ("-0.00200000", pit.base, "maker")
     assert pit.balance("maker", pit.base) == ("998.00200000", "0.00000000")
     assert pit.balance("bob", pit.base) == ("1001.99600000", "0.00000000")
+
+
+def test_orders_expire_in_a_halted_market_too(pit: Venue) -> None:
+    expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    order = pit.placed("alice", "buy", "1", "50", time_in_force="gtd", expire_time=expires)
+    pit.change(status="halted")
+
+    assert until(lambda: pit.state("alice", order) == ("expired", "expired"), 10)

@@ -145,7 +145,7 @@ def test_a_batch_is_answered_item_by_item(floor: Edge) -> None:
         {**ORDER, "client_order_id": "item-1"},
         {**ORDER, "price": "100.001"},
         "no order",
-        {**ORDER, "type": "stop", "price": None, "stop_price": "90"},
+        {**ORDER, "type": "stop", "stop_price": "90"},
         {**ORDER, "client_order_id": "item-5", "quantity": "9999", "price": "1000000"},
         {**ORDER, "client_order_id": "item-1", "price": "99.00"},
         ORDER,
@@ -155,10 +155,14 @@ def test_a_batch_is_answered_item_by_item(floor: Edge) -> None:
     reply = floor.call("alice", "POST", "/v1/orders/batch", {"orders": items})
 
     results = reply.body["results"]
-    assert [result["status"] for result in results] == [201, 201, 422, 422, 501, 422, 409, 201, 201]
+    assert [result["status"] for result in results] == [201, 201, 422, 422, 422, 422, 409, 201, 201]
     assert results[1] == {**results[0], "replayed": True}
     assert results[2]["problem"]["code"] == "order.price_tick"
     assert results[3]["problem"]["errors"] == [{"field": "body", "message": "must be an object"}]
+    assert (results[4]["problem"]["code"], results[4]["problem"]["errors"]) == (
+        "order.combination",
+        [{"field": "price", "message": "does not go with type stop"}],
+    )
     assert results[5]["problem"]["order"]["status"] == "rejected"
     assert results[7]["order"]["order_id"] != results[8]["order"]["order_id"]
 
