@@ -55,18 +55,18 @@ def amend_order(state: State, command: AmendOrder) -> list[Event]:
         return [CommandRefused("request.invalid", "The quantity must be above what is filled.", "quantity")]
     state.subjects = (order,)
     if becomes.key == order.key and becomes.remaining_lots <= order.remaining_lots:
-        return _reduce(state, market, order, becomes)
+        return _reduce(state, market, order, becomes, wished)
     return _replace(state, market, order, becomes, wished)
 
 
-def _reduce(state: State, market: LiveMarket, order: Order, becomes: Order) -> list[Event]:
+def _reduce(state: State, market: LiveMarket, order: Order, becomes: Order, wished: PlaceOrder) -> list[Event]:
     """Take quantity from an order that stays where it is; none leaves it as it is."""
     code = reduction_refusal(market, becomes)
     if code is not None:
         return [refused(code)]
     old, old_resting_lots = order.placed, order.shown_lots
     if becomes.remaining_lots < order.remaining_lots:
-        _become(state, order, becomes, becomes.placed)
+        _become(state, order, becomes, wished)
         if order.displayed_lots is not None:
             order.displayed_lots = min(order.displayed_lots, order.remaining_lots)
     return [_amended(order, old, old_resting_lots, priority_kept=True)]

@@ -42,13 +42,15 @@ def change_status(state: State, market: LiveMarket, status: MarketStatus) -> lis
     An auction begins, or ends: by trading where the market opens, without where it does not. Whatever is crossed is
     traded as in an auction before a market opens.
     """
+    figures, symbol = market.figures, market.settings.symbol
     was = market.settings.status_before_halt or market.settings.status
     if status is AUCTION and was is not AUCTION:
         return [start(state, market, None)]
     if status is OPEN and (was is AUCTION or crosses(market.book)):
         return end(state, market)
-    set_status(state, market, status, ends=market.figures.auction_ends if status is AUCTION else None)
-    return [AuctionEnded(market.settings.symbol, None, 0)] if was is AUCTION and status is not AUCTION else []
+    done = (figures.uncrossing_ticks, 0 if figures.uncrossing_ticks is None else figures.indicative_lots)
+    set_status(state, market, status, ends=figures.auction_ends if status is AUCTION else None)
+    return [AuctionEnded(symbol, *done)] if was is AUCTION and status is not AUCTION else []
 
 
 def end(state: State, market: LiveMarket) -> list[Event]:

@@ -18,11 +18,11 @@ def place(state: State, placed: PlaceOrder) -> list[Event]:
     market = state.markets[placed.symbol]
     order = state.order(market, placed)
     enter(state, order)
+    if placed.expire_time is not None and placed.expire_time <= state.time:
+        return expire(order, "expired")
     kind = placed.type
     if kind is not LIMIT and kind is not MARKET:
         return _wait(state, market, order)
-    if placed.expire_time is not None and placed.expire_time <= state.time:
-        return expire(order, "expired")
     fills, ending = market.book.plan(order)
     needed = order.hold_per_lot * order.remaining_lots or spending(market, order, fills)
     spends = order.trader.quote if placed.side is BUY else order.trader.base
@@ -45,6 +45,8 @@ def place(state: State, placed: PlaceOrder) -> list[Event]:
 def check(state: State, placed: PlaceOrder) -> str | None:
     """Return the code with which `place` would refuse the order now, None if it would take it."""
     market = state.markets[placed.symbol]
+    if placed.expire_time is not None and placed.expire_time <= state.time:
+        return None
     order = state.order(market, placed)
     if placed.type is not LIMIT and placed.type is not MARKET:
         order.is_waiting = True
@@ -84,8 +86,6 @@ def _wait(state: State, market: LiveMarket, order: Order) -> list[Event]:
     code = waiting_refusal(market, order, needed, spends.available, len(order.trader.order_ids))
     if code is not None:
         return [reject(order, code)]
-    if placed.expire_time is not None and placed.expire_time <= state.time:
-        return expire(order, "expired")
     spends.available -= needed
     spends.held += needed
     if spends.noted < state.batch_start:

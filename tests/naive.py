@@ -3,68 +3,20 @@
 A command goes in, and out come its events as plain tuples of a name and the fields in their order.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from exchange.commands import CancelOrder, CancelOrders, ChangeMarket, Transfer
 from exchange.markets import Market
 from exchange.orders import PlaceOrder
+from tests.naive_ledger import OPEN, NaiveLedger, NaiveOrder, Row
 
-Row = tuple[Any, ...]
-
-
-@dataclass
-class NaiveOrder:
-    placed: PlaceOrder
-    entered: int
-    status: str = "new"
-    filled: int = 0
-    filled_quote: int = 0
-    fees: dict[str, int] = field(default_factory=dict)
-    reason: str | None = None
-    met: "tuple[NaiveOrder, int] | None" = None
-
-    @property
-    def left(self) -> int | None:
-        return None if self.placed.quantity_lots is None else self.placed.quantity_lots - self.filled
+__all__ = ["Naive", "NaiveOrder", "Row"]
 
 
 @dataclass
-class Naive:
-    """One market of an exchange; balances are `[available, held]` by account and asset."""
-
-    market: Market
-    sequence: int
-    max_fills: int = 1000
-    max_open: int = 1000
-    balances: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    orders: dict[str, NaiveOrder] = field(default_factory=dict)
-    waiting: list[NaiveOrder] = field(default_factory=list)
-
-    def balance(self, account: str, asset: str) -> list[int]:
-        return self.balances.setdefault((account, asset), [0, 0])
-
-    def resting(self, side: str | None = None) -> list[NaiveOrder]:
-        """All open orders, best price first, then oldest; of both sides when none is named: oldest first."""
-        self.waiting = [order for order in self.waiting if order.status in ("new", "partially_filled")]
-        found = self.waiting
-        if side is not None:
-            sign = -1 if side == "buy" else 1
-            found = [order for order in found if order.placed.side == side]
-            found.sort(key=lambda order: sign * (order.placed.price_ticks or 0))
-        return found
-
-    def value(self, price_ticks: int, lots: int) -> int:
-        """What so many lots cost, in quote units."""
-        scaled = self.market.tick_size * price_ticks * self.market.lot_size * lots * int(10**self.market.quote_decimals)
-        units, beyond = divmod(scaled, 10**36)
-        assert not beyond
-        return units
-
-    def base(self, lots: int) -> int:
-        units, beyond = divmod(self.market.lot_size * lots * int(10**self.market.base_decimals), 10**18)
-        assert not beyond
-        return units
+class Naive(NaiveLedger):
+    """One market of an exchange that takes limit and market orders, cancels and transfers."""
 
     def apply(self, command: Any) -> list[Row]:
         self.sequence += 1
@@ -84,42 +36,47 @@ class Naive:
     # --- orders
 
     def place(self, placed: PlaceOrder) -> list[Row]:
-        order = NaiveOrder(placed, self.sequence)
+        order = self.orders[placed.order_id] = NaiveOrder(placed, self.sequence, created=self.time)
+        if placed.expire_time is not None and placed.expire_time <= self.time:
+            return self.too_late(order)
         code = self.refusal(order)
-        self.orders[placed.order_id] = order
         if code is not None:
-            order.status, order.reason = "rejected", code
-            return [("OrderRejected", placed.order_id, placed.account_id, placed.symbol, code)]
+            return [self.rejected(order, code)]
+        self.hold(order)
+        rows = self.work(order)
+        return [self.accepted(order), *rows]
 
-        spent_asset = self.market.quote if placed.side == "buy" else self.market.base
-        balance = self.balance(placed.account_id, spent_asset)
-        hold = self.hold_of(order)
-        balance[0] -= hold
-        balance[1] += hold
-
+    def too_late(self, order: NaiveOrder) -> list[Row]:
         order.status = "in hand"
-        plan, stop = self.walk(order)
-        if placed.time_in_force == "fok" and stop != "complete":
-            plan = []
-        trades = [self.trade(maker, order, lots) for maker, lots in plan]
-        if stop == "own" and placed.time_in_force != "fok":
-            trades.append(self.prevention(order))
+        ended = self.end(order, "expired")
+        return [self.accepted(order), ended]
 
+    def rejected(self, order: NaiveOrder, code: str) -> Row:
+        placed = order.placed
+        order.status, order.reason = "rejected", code
+        return ("OrderRejected", placed.order_id, placed.account_id, placed.symbol, code)
+
+    def work(self, order: NaiveOrder) -> list[Row]:
+        """Let an order in hand trade, and rest or end."""
+        plan, stop = self.walk(order)
+        if order.placed.time_in_force == "fok" and stop not in ("complete", "decremented"):
+            plan = []
+        rows: list[Row] = []
+        for maker, lots in plan:
+            if maker.placed.account_id == order.placed.account_id:
+                rows += self.prevent(maker, order, lots)
+            else:
+                rows += self.meet(maker, order, lots)
         end = self.end_of(order, stop)
-        canceled: list[Row] = []
         if end == "filled":
             order.status = "filled"
         elif end == "rest":
             order.status = "partially_filled" if order.filled else "new"
+            order.shown = self.slice_of(order)
             self.waiting.append(order)
         else:
-            canceled = [self.end(order, end, 0)]
-        resting = (order.left or 0) if end == "rest" else 0
-        accepted = (
-            "OrderAccepted", placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks,
-            resting, balance[0], balance[1],
-        )  # fmt: skip
-        return [accepted, *trades, *canceled]
+            rows.append(self.end(order, end))
+        return rows
 
     def refusal(self, order: NaiveOrder) -> str | None:
         placed = order.placed
@@ -129,13 +86,13 @@ class Naive:
             return "order.min_notional"
         if placed.quantity_lots is not None and placed.quantity_lots > self.market.max_quantity:
             return "order.max_quantity"
-        mine = [other for other in self.resting() if other.placed.account_id == placed.account_id]
-        if placed.time_in_force == "gtc" and len(mine) >= self.max_open:
+        mine = [other for other in self.open_orders() if other.placed.account_id == placed.account_id]
+        may_stay = placed.time_in_force not in ("ioc", "fok") or order.status == "pending_trigger"
+        if may_stay and len([other for other in mine if other is not order]) >= self.max_open:
             return "order.too_many_open"
         if placed.post_only and any(self.crosses(placed, other.placed) for other in self.resting(_other(placed.side))):
             return "order.would_cross"
-        asset = self.market.base if placed.side == "sell" else self.market.quote
-        if self.needed(order) > self.balance(placed.account_id, asset)[0]:
+        if self.needed(order) > self.spends(order)[0]:
             return "order.insufficient_funds"
         return None
 
@@ -148,20 +105,16 @@ class Naive:
     def needed(self, order: NaiveOrder) -> int:
         """What an order must find available: its hold, its quote quantity, or what it would pay at once."""
         placed = order.placed
+        if order.need is not None:
+            return order.need
         if placed.side == "sell" or placed.price_ticks is not None:
             return self.hold_of(order)
         if placed.quote_quantity is not None:
             return placed.quote_quantity
-        return sum(self.value(maker.placed.price_ticks or 0, lots) for maker, lots in self.walk(order)[0])
-
-    def hold_of(self, order: NaiveOrder) -> int:
-        """What the unfilled part of an order keeps aside."""
-        placed = order.placed
-        if placed.side == "sell":
-            return self.base(order.left or 0)
-        if placed.price_ticks is None:
+        if order.status == "pending_trigger":
             return 0
-        return self.value(placed.price_ticks, order.left or 0)
+        plan, _ = self.walk(order)
+        return sum(self.value(maker.price, lots) for maker, lots in plan if not self.are_one(maker, order))
 
     def crosses(self, placed: PlaceOrder, maker: PlaceOrder) -> bool:
         if placed.price_ticks is None:
@@ -171,137 +124,99 @@ class Naive:
             return maker.price_ticks <= placed.price_ticks
         return maker.price_ticks >= placed.price_ticks
 
+    def is_in_band(self, price: int) -> bool:
+        return True
+
     def walk(self, order: NaiveOrder) -> tuple[list[tuple[NaiveOrder, int]], str]:
-        """Lot by lot would be the rule; maker by maker it is the same."""
-        placed = order.placed
-        money = placed.quote_quantity
-        lots_left = placed.quantity_lots
+        """Whom an order meets, for how many lots each, and why it ends there.
+
+        A fok order trades only if others give it all it wants, its own orders passed over.
+        """
+        mode: str = order.placed.self_trade_prevention
+        if order.placed.time_in_force == "fok" and mode == "decrement":
+            plan, stop = self.walk_as(order, "cancel_oldest")
+            if stop != "complete":
+                return plan, stop
+        return self.walk_as(order, mode)
+
+    def walk_as(self, order: NaiveOrder, mode: str) -> tuple[list[tuple[NaiveOrder, int]], str]:
+        """Lot by lot would be the rule; slice by slice it is the same."""
+        money = order.placed.quote_quantity
+        rest = (order.left or 0) if money is None else money
         plan: list[tuple[NaiveOrder, int]] = []
-        makers = [maker for maker in self.resting(_other(placed.side)) if self.crosses(placed, maker.placed)]
-        for maker in makers:
-            assert maker.placed.price_ticks is not None
-            assert maker.left is not None
-            one_lot = self.value(maker.placed.price_ticks, 1)
-            if lots_left == 0 or (money is not None and money < one_lot):
-                return plan, "complete"
-            if maker.placed.account_id == placed.account_id:
-                order.met = (
-                    maker,
-                    min(maker.left, money // one_lot if lots_left is None and money else lots_left or 0),
-                )
-                return plan, "own"
-            if len(plan) == self.max_fills:
+        met = ""
+        for maker, offered in self.line(order):
+            cost = 1 if money is None else self.value(maker.price, 1)
+            lots = min(offered, rest // cost)
+            if not lots:
+                return plan, "decremented" if met == "decrement" else "complete"
+            if not self.is_in_band(maker.price):
+                return plan, "band"
+            met = mode if self.are_one(maker, order) else ""
+            if not met and sum(not self.are_one(each, order) for each, _ in plan) == self.max_fills:
                 return plan, "bound"
-            can = maker.left
-            if lots_left is not None:
-                can = min(can, lots_left)
-                lots_left -= can
-            if money is not None:
-                can = min(can, money // one_lot)
-                money -= can * one_lot
-                if can < maker.left:
-                    plan.append((maker, can))
-                    return plan, "complete"
-            plan.append((maker, can))
-        return plan, "complete" if lots_left == 0 or money == 0 else "nobody"
+            plan.append((maker, lots))
+            if met in ("cancel_newest", "cancel_both"):
+                return plan, "own"
+            rest -= 0 if met == "cancel_oldest" else lots * cost
+            if lots < offered and met != "cancel_oldest":
+                return plan, "decremented" if met == "decrement" else "complete"
+        if rest:
+            return plan, "nobody"
+        return plan, "decremented" if met == "decrement" else "complete"
+
+    def line(self, order: NaiveOrder) -> list[tuple[NaiveOrder, int]]:
+        """Who stands in line for an order, slice by slice; of its own account everybody once and whole."""
+        line: list[tuple[NaiveOrder, int]] = []
+        makers = [
+            maker for maker in self.resting(_other(order.placed.side)) if self.crosses(order.placed, maker.placed)
+        ]
+        while makers:
+            queue = [(maker, maker.left or 0, maker.display) for maker in makers if maker.price == makers[0].price]
+            makers = makers[len(queue) :]
+            while queue:
+                maker, left, shown = queue.pop(0)
+                lots = left if self.are_one(maker, order) else shown
+                line.append((maker, lots))
+                if lots < left:
+                    queue.append((maker, left - lots, min(maker.placed.display_lots or 0, left - lots)))
+        return line
 
     def end_of(self, order: NaiveOrder, stop: str) -> str:
         placed = order.placed
         if stop == "complete":
             return "filled"
+        if stop == "decremented":
+            return "self_trade"
         if placed.time_in_force == "fok":
             return "fok_unfilled"
         if stop == "own":
             return "self_trade"
-        if stop == "bound" or placed.type == "market":
+        if stop == "bound" or placed.price_ticks is None:
             return "insufficient_liquidity"
         return "ioc_remainder" if placed.time_in_force == "ioc" else "rest"
-
-    def trade(self, maker: NaiveOrder, taker: NaiveOrder, lots: int) -> Row:
-        market = self.market
-        price = maker.placed.price_ticks
-        assert price is not None
-        quote, base = self.value(price, lots), self.base(lots)
-        charges = self.charges(maker, taker, base, quote)
-        for order, (fee_asset, fee) in zip((maker, taker), charges, strict=True):
-            account, buys = order.placed.account_id, order.placed.side == "buy"
-            hold_before = self.hold_of(order)
-            order.filled += lots
-            order.filled_quote += quote
-            released = hold_before - self.hold_of(order)
-            gets_asset, gets = (market.base, base) if buys else (market.quote, quote)
-            pays_asset, pays = (market.quote, quote) if buys else (market.base, base)
-            order.fees[fee_asset] = order.fees.get(fee_asset, 0) + fee
-            pocket = self.balance(account, pays_asset)
-            pocket[1] -= released
-            pocket[0] += released - pays
-            self.balance(account, gets_asset)[0] += gets
-            self.balance(account, fee_asset)[0] -= fee
-            self.balance("fees", fee_asset)[0] += fee
-            assert min(pocket) >= 0
-        maker.status = "partially_filled" if maker.left else "filled"
-        absolutes: list[int] = []
-        for order in (maker, taker):
-            for asset in (market.base, market.quote):
-                absolutes += self.balance(order.placed.account_id, asset)
-        return (
-            "Trade", market.symbol, maker.placed.order_id, maker.placed.account_id, taker.placed.order_id,
-            taker.placed.account_id, taker.placed.side, price, lots, quote, charges[0][1], charges[1][1],
-            maker.left, taker.left, *absolutes,
-            self.balance("fees", market.base)[0], self.balance("fees", market.quote)[0], False,
-        )  # fmt: skip
-
-    def charges(self, maker: NaiveOrder, taker: NaiveOrder, base: int, quote: int) -> list[tuple[str, int]]:
-        """What maker and taker pay, and in which asset."""
-        found = []
-        for order, rate in ((maker, self.market.maker_fee_rate), (taker, self.market.taker_fee_rate)):
-            buys = order.placed.side == "buy"
-            whole, part = divmod((base if buys else quote) * rate, 10**9)
-            found.append((self.market.base if buys else self.market.quote, whole + 1 if part else whole))
-        return found
-
-    def prevention(self, taker: NaiveOrder) -> Row:
-        """Nothing changes by it: the taker is canceled after."""
-        assert taker.met is not None
-        maker, lots = taker.met
-        account, buys = taker.placed.account_id, taker.placed.side == "buy"
-        base, quote = self.balance(account, self.market.base), self.balance(account, self.market.quote)
-        return (
-            "SelfTradePrevented", self.market.symbol, account, maker.placed.order_id, taker.placed.order_id,
-            taker.placed.side, taker.placed.self_trade_prevention, maker.placed.price_ticks, lots, maker.left,
-            taker.left, 0, *(base if buys else quote), *(quote if buys else base),
-        )  # fmt: skip
-
-    def end(self, order: NaiveOrder, reason: str, rested: int) -> Row:
-        placed = order.placed
-        hold = self.hold_of(order)
-        balance = self.balance(placed.account_id, self.market.quote if placed.side == "buy" else self.market.base)
-        balance[0] += hold
-        balance[1] -= hold
-        order.status, order.reason = "canceled", reason
-        return (
-            "OrderCanceled", placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks,
-            order.left, rested, reason, balance[0], balance[1],
-        )  # fmt: skip
 
     # --- the rest
 
     def cancel(self, command: CancelOrder) -> list[Row]:
         order = self.orders.get(command.order_id)
-        if order is None or order.placed.account_id != command.account_id or order not in self.resting():
+        if order is None or order.placed.account_id != command.account_id or order not in self.open_orders():
             return [("CommandRefused", "order.not_cancelable")]
         if self.market.status == "halted":
             return [("CommandRefused", "order.market_closed")]
-        return [self.end(order, "user", order.left or 0)]
+        return self.take_away(order, "user")
 
     def cancel_all(self, command: CancelOrders) -> list[Row]:
         if self.market.status == "halted":
             return [] if command.symbol is None else [("CommandRefused", "order.market_closed")]
-        return [
-            self.end(order, "user", order.left or 0)
-            for order in self.resting()
-            if order.placed.account_id == command.account_id and command.side in (None, order.placed.side)
-        ]
+        return self.every_order(command.account_id, "user", command.side)
+
+    def every_order(self, account: str, reason: str, side: str | None = None) -> list[Row]:
+        rows: list[Row] = []
+        for order in self.open_orders():
+            if order.placed.account_id == account and side in (None, order.placed.side) and order.status in OPEN:
+                rows += self.take_away(order, reason)
+        return rows
 
     def transfer(self, command: Transfer) -> list[Row]:
         balance = self.balance(command.account_id, command.asset)

@@ -17,7 +17,6 @@ from exchange.commands import (
     ResumeExchange,
 )
 from exchange.markets import Market
-from exchange.orders import PlaceOrder
 from tests.naive import NaiveOrder, Row
 from tests.naive_tiers import DAY, NaiveTiers, rounded_up
 
@@ -54,13 +53,13 @@ class NaiveExchange(NaiveTiers):
     ends: int | None = None
     indicated: tuple[int | None, int, int] = NOTHING
     stopped_by_band: bool = False
-    is_walking: bool = False
 
     def at(self, command: Any, time: int) -> list[Row]:
         """Apply a command at a time, with all that follows from it."""
         self.time = time
         self.band_around = self.reference()
         rows = self.apply(command)
+        rows += self.finish(rows)
         if self.market.status == "auction":
             now = self.clearing() or NOTHING
             if now != self.indicated:
@@ -87,6 +86,17 @@ class NaiveExchange(NaiveTiers):
         self.market = changed(self.market, status=type(self.market.status)(status), status_before_halt=before)
         return ("MarketChanged", self.market)
 
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """What is set off where a command with these rows ends."""
+        return []
+
+    def expiring(self) -> list[tuple[int, int, int, Any]]:
+        """When which order expires, in the form of all that is due."""
+        return []
+
+    def expire(self, order_id: str) -> list[Row]:
+        raise AssertionError(order_id)
+
     # --- bands
 
     def reference(self) -> int | None:
@@ -98,35 +108,17 @@ class NaiveExchange(NaiveTiers):
         width = Fraction(self.market.price_band, 10**9)
         return self.band_around * (1 - width) <= price <= self.band_around * (1 + width)
 
-    def crosses(self, placed: PlaceOrder, maker: PlaceOrder) -> bool:
-        if self.is_walking and not self.is_in_band(maker.price_ticks or 0):
-            return False
-        return super().crosses(placed, maker)
-
     def walk(self, order: NaiveOrder) -> tuple[list[tuple[NaiveOrder, int]], str]:
+        """An order meets nobody in an auction, and nobody where the best is better than the band lets it be."""
         if self.market.status != "open":
             return [], "nobody"
         placed = order.placed
         others = self.resting("sell" if placed.side == "buy" else "buy")
-        beyond = [
-            other.placed.price_ticks or 0
-            for other in others
-            if super(NaiveExchange, self).crosses(placed, other.placed)
-            and not self.is_in_band(other.placed.price_ticks or 0)
-        ]
-        first = others[0].placed.price_ticks if others else None
-        if first in beyond:
-            return [], "band"
-        self.is_walking = True
-        plan, stop = super().walk(order)
-        self.is_walking = False
-        if stop != "nobody" or not beyond:
-            return plan, stop
-        if placed.quote_quantity is not None:
-            spent = sum(self.value(maker.placed.price_ticks or 0, lots) for maker, lots in plan)
-            if placed.quote_quantity - spent < self.value(beyond[0], 1):
-                return plan, "complete"
-        return plan, "band"
+        if others and self.crosses(placed, others[0].placed) and not self.is_in_band(others[0].price):
+            is_low = others[0].price < (self.band_around or 0)
+            if is_low is (placed.side == "buy"):
+                return [], "band"
+        return super().walk(order)
 
     def refusal(self, order: NaiveOrder) -> str | None:
         placed = order.placed
@@ -140,7 +132,8 @@ class NaiveExchange(NaiveTiers):
                 if placed.price_ticks > edge if placed.side == "buy" else placed.price_ticks < edge:
                     return "order.price_band"
             return code
-        if placed.type != "limit" or placed.time_in_force in ("ioc", "fok") or placed.post_only:
+        rests = placed.price_ticks is not None and placed.time_in_force not in ("ioc", "fok") and not placed.post_only
+        if not rests and order.status != "pending_trigger":
             return "order.market_closed"
         self.with_status("open")
         code = super().refusal(order)
@@ -151,12 +144,12 @@ class NaiveExchange(NaiveTiers):
         self.stopped_by_band = stop == "band" and order.placed.time_in_force != "fok"
         if not self.stopped_by_band:
             return super().end_of(order, "nobody" if stop == "band" else stop)
-        rests = order.placed.type == "limit" and order.placed.time_in_force != "ioc"
+        rests = order.placed.price_ticks is not None and order.placed.time_in_force not in ("ioc", "fok")
         return "rest" if rests else "insufficient_liquidity"
 
-    def place(self, placed: PlaceOrder) -> list[Row]:
+    def work(self, order: NaiveOrder) -> list[Row]:
         self.stopped_by_band = False
-        rows = super().place(placed)
+        rows = super().work(order)
         if self.stopped_by_band:
             self.ends = self.time + self.market.volatility_auction_ms * 1000
             started = ("AuctionStarted", self.market.symbol, self.ends, self.reference())
@@ -179,25 +172,26 @@ class NaiveExchange(NaiveTiers):
         price, lots, _ = found
         bids = [order for order in self.resting("buy") if (order.placed.price_ticks or 0) >= price]
         asks = [order for order in self.resting("sell") if (order.placed.price_ticks or 0) <= price]
-        before = {order.placed.order_id: order.left or 0 for order in bids + asks}
+        before = {order.placed.order_id: (order.left or 0, order.display) for order in bids + asks}
         rows = []
         while bids and asks:
             bid, ask = bids[0], asks[0]
+            struck = [self.strike(order) for order in (bid, ask)]
             rows.append(self.auction_trade(bid, ask, min(bid.left or 0, ask.left or 0), price))
+            rows += [row for other_leg in struck for row in other_leg()]
             bids, asks = [each for each in bids if each.left], [each for each in asks if each.left]
         self.last_price = self.auction_price = self.band_around = price
         rows.append(("BookUncrossed", self.market.symbol, self.gone("buy", before), self.gone("sell", before)))
         return [*rows, ("AuctionEnded", self.market.symbol, price, lots)]
 
-    def gone(self, side: str, before: dict[str, int]) -> tuple[tuple[int, int, int], ...]:
-        """What left each level since, best first."""
-        touched = [self.orders[order_id] for order_id, lots in before.items() if self.orders[order_id].left != lots]
+    def gone(self, side: str, before: dict[str, tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
+        """What left each level since, of what it showed, best first."""
         levels: dict[int, tuple[int, int]] = {}
-        for order in touched:
-            if order.placed.side == side:
-                lots, orders = levels.get(order.placed.price_ticks or 0, (0, 0))
-                gone = before[order.placed.order_id] - (order.left or 0)
-                levels[order.placed.price_ticks or 0] = (lots + gone, orders + (not order.left))
+        for order_id, (left, shown) in before.items():
+            order = self.orders[order_id]
+            if order.placed.side == side and order.left != left:
+                lots, orders = levels.get(order.price, (0, 0))
+                levels[order.price] = (lots + shown - order.display, orders + (not order.left))
         return tuple((price, *levels[price]) for price in sorted(levels, reverse=side == "buy"))
 
     def auction_trade(self, bid: NaiveOrder, ask: NaiveOrder, lots: int, price: int) -> Row:
@@ -210,6 +204,7 @@ class NaiveExchange(NaiveTiers):
             order.filled += lots
             order.filled_quote += quote
             order.status = "partially_filled" if order.left else "filled"
+            order.shown = None if order.shown is None else min(order.shown, order.left or 0)
             fee = rounded_up(gets[1], self.rates(account)[1])
             order.fees[gets[0]] = order.fees.get(gets[0], 0) + fee
             paid[order.placed.order_id] = fee
@@ -219,7 +214,7 @@ class NaiveExchange(NaiveTiers):
             self.balance(account, gets[0])[0] += gets[1] - fee
             self.balance("fees", gets[0])[0] += fee
             self.count(account, quote)
-        maker, taker = sorted((bid, ask), key=lambda order: order.entered)
+        maker, taker = sorted((bid, ask), key=self.waiting.index)
         absolutes: list[int] = []
         for order in (maker, taker):
             for asset in (market.base, market.quote):
@@ -277,10 +272,6 @@ class NaiveExchange(NaiveTiers):
             return [("CommandRefused", "account.suspended")]
         return super().cancel_all(command)
 
-    def every_order(self, account: str, reason: str) -> list[Row]:
-        mine = [order for order in self.resting() if order.placed.account_id == account]
-        return [self.end(order, reason, order.left or 0) for order in mine]
-
     def change_account(self, command: ChangeAccount) -> list[Row]:
         self.states[command.account_id] = command.status
         return [("AccountChanged", command.account_id, command.status)]
@@ -303,7 +294,7 @@ class NaiveExchange(NaiveTiers):
 
     def advance(self, _command: AdvanceTime) -> list[Row]:
         """Fire what is due, in order of due time, then of what it is, then of age."""
-        due: list[tuple[int, int, int, Any]] = []
+        due = self.expiring()
         for account, deadline in self.deadlines.items():
             due.append((deadline, 1, self.created.index(account), account))
         if self.fee_day is not None:
@@ -312,7 +303,9 @@ class NaiveExchange(NaiveTiers):
             due.append((self.ends, 3, 0, None))
         rows: list[Row] = [("TimeAdvanced",)]
         for when, kind, _, account in sorted(due):
-            if when <= self.time and kind == 1:
+            if when <= self.time and kind == 0:
+                rows += self.expire(account)
+            elif when <= self.time and kind == 1:
                 del self.deadlines[account]
                 rows += [("DeadManSet", account, None), *self.every_order(account, "dead_man")]
             elif when <= self.time and kind == 2:

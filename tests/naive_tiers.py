@@ -11,8 +11,6 @@ DAY = 24 * 60 * 60 * 1_000_000
 class NaiveTiers(Naive):
     """A market whose fees depend on what was traded; `volumes` are by account and day."""
 
-    time: int = 0
-    last_price: int | None = None
     volumes: dict[tuple[str, int], int] = field(default_factory=dict)
     fee_day: int | None = None
 
@@ -34,7 +32,6 @@ class NaiveTiers(Naive):
         maker_rate, _ = self.rates(maker.placed.account_id)
         _, taker_rate = self.rates(taker.placed.account_id)
         taker_fee = rounded_up(of_taker[1], taker_rate)
-        self.last_price = maker.placed.price_ticks
         self.count(maker.placed.account_id, quote)
         self.count(taker.placed.account_id, quote)
         if maker_rate >= 0:

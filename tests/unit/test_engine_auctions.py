@@ -234,6 +234,18 @@ def test_an_auction_of_more_trades_than_a_command_may_make_goes_on_at_its_price_
     assert desk.engine.next_timer() is None
 
 
+def test_an_auction_that_is_halted_while_it_goes_on_has_traded_what_it_has() -> None:
+    desk = Desk("seller0 seller1 seller2 buyer0 buyer1 buyer2", funds=1_000_000)
+    desk.change(status=AUCTION)
+    crowd(desk, 1001, ask=100, bid=100)
+    desk.change(status=OPEN)
+
+    halted, opened = desk.change(status=HALTED), desk.change(status=OPEN)
+
+    assert halted == [AuctionEnded(SYMBOL, 100, 1000), changed(HALTED)]
+    assert opened[-2:] == [AuctionEnded(SYMBOL, 100, 1), changed(OPEN)]
+
+
 def test_what_crosses_after_cancels_between_the_steps_of_an_auction_trades_at_a_price_of_its_own() -> None:
     desk = Desk("seller0 seller1 seller2 buyer0 buyer1 buyer2 late", funds=1_000_000)
     desk.change(status=AUCTION)
