@@ -57,7 +57,7 @@ def test_the_batch_that_holds_the_hundred_thousandth_command_carries_the_full_ha
     assert [batch.first_sequence <= 100_000 <= batch.last_sequence for batch in carrying] == [False, True]
 
 
-class Clock(Leadership):
+class Clock(Leadership, frozen=True):
     """A leadership whose clock stands still."""
 
     def now(self) -> int:
