@@ -64,7 +64,8 @@ class Room:
         self.refusal = refusal
         self.entered: list[tuple[Queueable, int]] = []
 
-    def enter(self, command: Queueable, arrived: int) -> None:
+    def enter(self, command: Queueable, arrived: int, within_s: float) -> None:
+        assert within_s == 1.2
         if self.refusal is not None:
             raise self.refusal
         self.entered.append((command, arrived))

@@ -14,6 +14,11 @@ from exchange.queued import Queueable, waiting_order
 from exchange.stores.database import DatabaseAway
 from exchange.wire import Answer
 
+ANSWERED_WITHIN_S = 1.2
+"""An order that waits is answered within 1.5 s; what the function does before and after has the rest."""
+LEAST_S = 0.3
+"""What the stream is given at least."""
+
 
 class Queued(Struct, frozen=True):
     """A command waits for a leader; `order` is as it is known now, None where nobody can tell."""
@@ -55,7 +60,7 @@ class Tables(Protocol):
 class Room(Protocol):
     """Where commands wait."""
 
-    def enter(self, command: Queueable, arrived: int) -> None:
+    def enter(self, command: Queueable, arrived: int, within_s: float) -> None:
         """Let a command wait; raise `Unavailable` when it cannot."""
 
     def noted(self, account_id: str, order_id: str) -> OrderRecord | None:
@@ -126,7 +131,8 @@ class Entrance:
         """Let a command wait; where even that cannot be, the engine is asked if it was not."""
         assert self._room is not None
         try:
-            self._room.enter(command, arrived)
+            left_s = ANSWERED_WITHIN_S - (self._now() - arrived) / 1_000_000
+            self._room.enter(command, arrived, max(left_s, LEAST_S))
         except Unavailable as error:
             answer = unanswered or self._asked(command)
             if isinstance(answer, Answer):
