@@ -26,14 +26,14 @@ SILENT = Unavailable("silent", execution="unknown")
 class Engine:
     """A leader that says what it is told to, and remembers what it was asked."""
 
-    def __init__(self, said: Answer | Unavailable = DONE) -> None:
+    def __init__(self, said: Answer | Unavailable | Rejected = DONE) -> None:
         self.said = said
         self.asked: list[Command] = []
 
     def submit(self, commands: Sequence[Command], test: bool = False, silence_ms: int | None = None) -> list[Answer]:
         assert not test
         self.asked += commands
-        if isinstance(self.said, Unavailable):
+        if isinstance(self.said, Exception):
             raise self.said
         return [self.said]
 
@@ -113,6 +113,15 @@ def test_an_order_waits_when_the_leader_does_not_answer(failure: Unavailable) ->
 
     assert answer == Queued(waiting_order(ORDER, NOW))
     assert (room.entered, breaker.heard) == ([(ORDER, NOW)], ["failed"])
+
+
+def test_a_leader_that_takes_no_more_has_answered() -> None:
+    room, breaker = Room(), Breaker()
+
+    with pytest.raises(Rejected):
+        entrance(Engine(Rejected("rate.limited", "busy")), room, breaker=breaker).place(ORDER, is_async=False)
+
+    assert (room.entered, breaker.heard) == ([], ["succeeded"])
 
 
 def test_behind_an_open_breaker_nobody_is_asked() -> None:

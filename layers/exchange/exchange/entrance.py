@@ -122,6 +122,9 @@ class Entrance:
         except Unavailable as unavailable:
             self._breaker.failed()
             return unavailable
+        except Rejected:  # it takes no more at the moment: that too is an answer
+            self._breaker.succeeded()
+            raise
         self._breaker.succeeded()
         return answer
 
