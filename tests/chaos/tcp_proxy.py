@@ -23,7 +23,7 @@ class TcpProxy:
         self._flowing = asyncio.Event()
         self._never = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
 
     def pass_on(self) -> None:
         """Pass everything on at once, what was swallowed included where its connection still is."""
@@ -44,8 +44,19 @@ class TcpProxy:
     async def start(self) -> None:
         """Listen on a free port of this machine."""
         self._flowing.set()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        if self._server is not None:
+            self._server.close()
+        self._flowing.set()
+        self._cut_off()
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     def _set(self, delay_s: float, is_flowing: bool) -> None:
         self._delay_s = delay_s
@@ -88,5 +99,7 @@ def tcp_proxy(port: int) -> Iterator[TcpProxy]:
     try:
         yield proxy
     finally:
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
