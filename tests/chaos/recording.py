@@ -25,7 +25,7 @@ KEPT_OPEN = 40
 
 
 class Recorder(Client):
-    """A client that remembers the signature, the status and the lost attempts of its last call."""
+    """A client that remembers the signature, the status, the attempts and the lost ones among them of its last call."""
 
     signature = ""
     status = 0
@@ -58,7 +58,7 @@ class Trader:
     chance: random.Random
     stopping: threading.Event
     calls: list[Call] = field(default_factory=list)
-    most_attempts: int = 0  # that one call has needed
+    most_attempts: int = 0  # that one call needed
     resolved: int = 0  # calls with an attempt whose outcome was unknown, and a final answer
     answers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _open: list[str] = field(default_factory=list)
