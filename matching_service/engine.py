@@ -99,8 +99,6 @@ class Engine:
         if time != state.time:
             state.advance(time)
         events = APPLY[type(command)](state, command)
-        if state.auctions:
-            auctions.follow_events(state, events)
         if state.unsettled:
             events += finish(state, events)
         return events
@@ -151,7 +149,8 @@ class Engine:
     def next_timer(self) -> int | None:
         """Return from when on an `AdvanceTime` is owed, None while nothing waits for one."""
         state = self._state
-        return state.time if state.unsettled else state.timers.next()
+        is_owed = any(market not in state.auctions for market in state.unsettled)
+        return state.time if is_owed else state.timers.next()
 
     def asset(self, name: str) -> Asset:
         """Return an asset that exists."""
