@@ -136,7 +136,7 @@ def indicate(state: State, market: LiveMarket) -> list[Event]:
 def follow_events(state: State, market: LiveMarket, events: list[Event]) -> bool:
     """Follow what a command did to what an auction has collected; say whether it may have changed anything."""
     collected = market.collected
-    about = [event for event in events if getattr(event, "symbol", None) == market.settings.symbol]
+    about = [event for event in events if _symbol(event) == market.settings.symbol]
     for event in about:
         if type(event) is OrderAccepted:
             order = state.orders.get(event.order_id)
@@ -151,6 +151,10 @@ def follow_events(state: State, market: LiveMarket, events: list[Event]) -> bool
             for price_ticks in (event.old_price_ticks, event.price_ticks):
                 collected.pop(_key(event.side, price_ticks), None)
     return bool(about) or not collected
+
+
+def _symbol(event: Event) -> str | None:
+    return event.market.symbol if type(event) is MarketChanged else getattr(event, "symbol", None)
 
 
 def _key(side: Side, price_ticks: int | None) -> int:

@@ -39,7 +39,6 @@ from matching_service import (
     administration,
     advancing,
     amending,
-    auctions,
     canceling,
     endings,
     entering,
