@@ -22,6 +22,8 @@ ENDPOINT = "database_endpoint"
 PAUSE_S = 0.5
 UNANSWERED_S = 1.0
 """A primary that answers no new connection for this long is gone."""
+FROZEN_S = 5.0
+"""One that answers none for this long, when nobody else has all that it has, is killed and started again."""
 SILENT_S = 2.0
 """A standby that says nothing for this long is no longer waited for."""
 SETTLE_S = 1.0
@@ -134,7 +136,7 @@ class Keeper:
         if is_gone or (primary is None and self._silence(self.primary) > UNANSWERED_S):
             if self._roles.is_promotable and self._runs(self.standby):
                 await self._fail_over()
-            elif is_gone:
+            elif is_gone or self._silence(self.primary) > FROZEN_S:
                 await self._start_again()
             return
         if primary is None or self._joining is not None:
@@ -164,6 +166,8 @@ class Keeper:
     async def _start_again(self) -> None:
         """Start the primary where it died, since nobody else has all that it has."""
         await self._stop_joining()
+        if self._runs(self.primary):
+            await self._processes[self.primary.name].kill()
         self._say(f"{self.primary.name} died; starting it again")
         await self._start_primary()
         self._say(f"{self.primary.name} serves again")

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ SETTINGS = {
     "tcp_keepalives_count": "2",
     "tcp_user_timeout": "2000",
     "password_encryption": "scram-sha-256",
-}
+} | ({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {})
 ALONE = {"synchronous_standby_names": ""}
 """A server that is its whole database waits for no standby, whatever was asked of it in an earlier run."""
 
@@ -131,9 +132,10 @@ async def _make(server: Server, secrets: Secrets, environment: Mapping[str, str]
     write_private(password, secrets.owner_password)
     os.chown(password, server.data.stat().st_uid, server.data.stat().st_gid)
     words = ("initdb", "-D", str(server.data), "-U", OWNER, "-A", "scram-sha-256", "--pwfile", str(password))
-    locale = ("--encoding", "UTF8", "--locale", "C")
+    more = ("--encoding", "UTF8", "--locale", "C", "--no-sync")
     try:
-        await run(*server.user, str(server.binaries / words[0]), *words[1:], *locale, environment=environment)
+        await run(*server.user, str(server.binaries / words[0]), *words[1:], *more, environment=environment)
+        await synced()
     except CannotGoOn:
         shutil.rmtree(server.data, ignore_errors=True)
         raise
@@ -177,6 +179,11 @@ def serves(url: str, password: str) -> Callable[[], Awaitable[bool]]:
         return await asyncio.to_thread(connects)
 
     return probe
+
+
+async def synced() -> None:
+    """Wait until all that was written is on the disk: at once, which takes a third of what file by file takes."""
+    await asyncio.to_thread(os.sync)
 
 
 async def _succeeds(*command: str) -> bool:

@@ -88,11 +88,12 @@ async def copy(node: Node, primary: Node, environment: Mapping[str, str]) -> Non
     shutil.rmtree(data, ignore_errors=True)
     await postgres.at(data)
     way = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", postgres.OWNER, "-S", STANDBY)
-    words = ("-D", str(data), "-X", "stream", "-c", "fast", "--no-password", *way)
+    words = ("-D", str(data), "-X", "stream", "-c", "fast", "--no-password", "--no-sync", *way)
     program = str(node.server.binaries / "pg_basebackup")
     own = {**environment, "PGPASSWORD": node.password}
     await postgres.run(*node.server.user, program, *words, environment=own)
     (data / "standby.signal").touch()
+    await postgres.synced()
 
 
 def look(node: Node) -> Seen | None:

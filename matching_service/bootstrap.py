@@ -53,6 +53,7 @@ def run(settings: Settings, credentials: Path | None, base_url: str, resume: boo
             index = search.client(settings.search_url)
             search_access.grant(index, names(settings.search_writers), names(settings.search_readers))
             search.install_templates(index)
+            search.add_fields(index)
         if resume and (why := lease.resume_cell(owner, settings.cell)):
             logger.warning("the cell was stopped and may be led again", extra={"why": why})
         submit(settings, owner, seed.commands(settings.cell, settings.home_region))

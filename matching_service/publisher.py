@@ -15,7 +15,7 @@ from exchange import stream
 from exchange.amounts import text
 from exchange.commands import Command, Journaled, PlacePair
 from exchange.documents import Document, order_document, trade_document
-from exchange.events import Event, Trade
+from exchange.events import Event, SelfTradePrevented, Trade
 from exchange.markets import Market
 from exchange.orders import Side
 from exchange.stores.rows import (
@@ -253,7 +253,7 @@ def _sequence(order: tuple[int, Document]) -> int:
 def _order_ids(events: list[list[Event]]) -> Iterable[str]:
     for happened in events:
         for event in happened:
-            if isinstance(event, Trade):
+            if isinstance(event, Trade | SelfTradePrevented):
                 yield event.maker_order_id
                 yield event.taker_order_id
             elif order_id := getattr(event, "order_id", None):

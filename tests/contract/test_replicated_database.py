@@ -109,6 +109,17 @@ def test_a_primary_that_dies_without_a_fit_standby_is_started_again_with_all_tha
     assert "without a copy" in str(written(pair))
 
 
+def test_a_standby_that_stands_still_when_the_primary_dies_is_started_again_as_the_primary(pair: Databases) -> None:
+    old, new = pair.roles.primary, pair.standby
+    write(pair, "before both failed")
+
+    pair.send(new, signal.SIGSTOP)
+    pair.send(old, signal.SIGKILL)
+
+    assert until(lambda: pair.roles.primary == new and is_writable(pair), 30)
+    assert "before both failed" in str(written(pair))
+
+
 def test_a_state_survives_being_switched_to_two_servers_failing_over_and_being_switched_back(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with database_alone(state) as one:

@@ -211,6 +211,21 @@ def test_an_index_lost_under_the_indexer_gets_its_mapping_back(url: str) -> None
     assert order_ids(url) == ["1-c"]
 
 
+def test_an_index_of_an_earlier_build_takes_the_fields_that_have_come_since(url: str) -> None:
+    client = search.client(url)
+    client.indices.create(
+        index="orders-2026-11",
+        body={"mappings": {"dynamic": "strict", "properties": {"order_id": {"type": "keyword"}}}},
+    )
+    order = an_order("decremented", 1, prevented_quantity="0.50000")
+
+    assert taken(url, of_orders(order)).failed != {}
+    search.add_fields(client)
+
+    assert taken(url, of_orders(order)).failed == {}
+    assert orders(url) == [order]
+
+
 def test_templates_may_be_installed_twice(url: str) -> None:
     client = search.client(url)
 

@@ -69,6 +69,9 @@ _TRADE_FIELDS: Document = {
 }
 
 
+_FIELDS = ((ORDERS, _ORDER_FIELDS), (TRADES, _TRADE_FIELDS))
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some documents, newest first, and the cursor of the next page, None at the end."""
@@ -121,7 +124,7 @@ def client(url: str, timeout_s: float = 5) -> "OpenSearch":
 
 def install_templates(search: "OpenSearch") -> None:
     """Install what a new index of orders or trades starts with; harmless when it is there."""
-    for name, properties in ((ORDERS, _ORDER_FIELDS), (TRADES, _TRADE_FIELDS)):
+    for name, properties in _FIELDS:
         template = {
             "settings": {"index": {"refresh_interval": "1s", "number_of_shards": 1, "auto_expand_replicas": "0-1"}},
             "mappings": {"dynamic": "strict", "properties": properties},
@@ -129,6 +132,13 @@ def install_templates(search: "OpenSearch") -> None:
         search.indices.put_index_template(
             name=name, body={"index_patterns": [f"{name}-*"], "priority": 100, "template": template}
         )
+
+
+def add_fields(search: "OpenSearch") -> None:
+    """Give the indices that an earlier build made the fields that have come since; they take no others."""
+    for name, properties in _FIELDS:
+        for index in search.indices.get(index=f"{name}-*", params={"allow_no_indices": "true"}):
+            search.indices.put_mapping(index=index, body={"properties": properties})
 
 
 def search_orders(search: "OpenSearch", filters: Mapping[str, str], limit: int, cursor: str | None) -> Page:
