@@ -21,6 +21,10 @@ TERMINATION_EVERY_S = 0.002
 CERTAINTY_EVERY_S = 0.005
 CHANNEL = "lease_{}"
 """Where a leader that gives its lease back says so, by cell: whoever stands by wins at once."""
+RELEASED = "released: "
+"""What the holder of a lease that was given back begins with."""
+HAND_OVER_MS = 200
+"""How long after that the edges still look for the next leader, and let no order wait for want of one."""
 STOPPED = "stopped: "
 """What the holder of the lease of a stopped cell begins with; the reason follows, and the lease ends in 1,000 years."""
 
@@ -77,6 +81,11 @@ class Standing(Struct, frozen=True):
     def is_free(self) -> bool:
         """Tell whether another may win."""
         return self.stopped is None and (self.remaining_ms <= 0 or not self.is_connected)
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Tell whether it was given back just now, so that nobody has missed a leader yet."""
+        return self.holder.startswith(RELEASED) and self.remaining_ms > -HAND_OVER_MS
 
     @property
     def stopped(self) -> str | None:
@@ -211,9 +220,9 @@ def release(connection: Connection, candidate: Candidate) -> None:
     """Let the next candidate win at once, and tell whoever listens."""
     rows(
         connection,
-        "WITH released AS (UPDATE lease SET expires = clock_timestamp() WHERE cell = %s AND holder = %s RETURNING 1)"
-        " SELECT pg_notify(%s, '') FROM released",
-        (candidate.cell, candidate.holder, CHANNEL.format(candidate.cell)),
+        "WITH released AS (UPDATE lease SET holder = %s, endpoint = '', expires = clock_timestamp()"
+        " WHERE cell = %s AND holder = %s RETURNING 1) SELECT pg_notify(%s, '') FROM released",
+        (f"{RELEASED}{candidate.holder}", candidate.cell, candidate.holder, CHANNEL.format(candidate.cell)),
     )
 
 

@@ -50,6 +50,7 @@ class Service:
         self.leader: Leader | None = None
         self.display: Display | None = None
         self.is_stopping = asyncio.Event()
+        self.is_open = asyncio.Event()
         self.last_poison_s = float("-inf")
         self.order_stream = OrderStream(settings.orders_stream) if settings.orders_stream else None
 
@@ -120,9 +121,10 @@ class Service:
     async def _hold(self, held: Tenure, gateway: Gateway) -> None:
         """Lead until the lease is given back or lost; a command that cannot be applied costs only the memory."""
         self.held = held
+        self.is_open.clear()
         tasks = [asyncio.create_task(held.keep())]
         if self.settings.executions_stream:
-            tasks.append(asyncio.create_task(keep_publishing()))
+            tasks.append(asyncio.create_task(self._publish()))
         if self.settings.ecs_agent_uri:
             tasks.append(asyncio.create_task(protection.hold(self.settings.ecs_agent_uri)))
         try:
@@ -153,10 +155,14 @@ class Service:
             asyncio.create_task(self.is_stopping.wait()),
         ]
         try:
+            if held.is_handed_over:  # nobody has missed a leader, so no order has had to wait for one
+                await self._open(held, leader)
             if room := await self._waiting_room(held, leader):
                 own.append(asyncio.create_task(room.run()))
-                await room.level([*own, *beside])
-            await self._open(held, leader)
+                if not held.is_handed_over:
+                    await room.level([*own, *beside])
+            if not held.is_handed_over:
+                await self._open(held, leader)
             await asyncio.wait([*own, *beside], return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
             await asyncio.wait(own[:1])
@@ -175,9 +181,15 @@ class Service:
             await asyncio.gather(*own, return_exceptions=True)
         return None
 
+    async def _publish(self) -> None:
+        """Publish once the requests are let in: to start a process takes time that they would wait for."""
+        await self.is_open.wait()
+        await keep_publishing()
+
     async def _open(self, held: Tenure, leader: Leader) -> None:
         """Let the requests in, and tell where the leader is."""
         self.leader = leader
+        self.is_open.set()
         await asyncio.get_running_loop().run_in_executor(held.renewing, held.announce)
         self.health.leads(held.leadership.epoch, lambda: held.engine.sequence)
         told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}

@@ -44,6 +44,7 @@ class Standby:
         self.follower: Follower | None = None
         self.connections: Connections | None = None
         self.stopping = threading.Event()
+        self.has_seen_leader = False
         self.fitness_checked_s = float("-inf")
         self.last_trouble: str | None = None
 
@@ -94,7 +95,10 @@ class Standby:
         return None
 
     def _begun(self, follower: Follower) -> Tenure | None:
-        return tenure.begin(self.settings, self.candidate, self._connections(), follower, self.failpoints)
+        held = tenure.begin(self.settings, self.candidate, self._connections(), follower, self.failpoints)
+        if held and not self.has_seen_leader:  # orders may have waited before this task was there
+            held.is_handed_over = False
+        return held
 
     def _connections(self) -> Connections:
         self.connections = self.connections or Connections(self.settings, self.candidate)
@@ -133,6 +137,7 @@ class Standby:
             self._note(Role.STOPPED, f"the cell is stopped: {standing.stopped}")
         else:
             is_led = standing is not None and not standing.is_free
+            self.has_seen_leader = self.has_seen_leader or is_led
             self._note(Role.STANDBY, "" if is_led else "nobody leads the cell")
 
     def _note(self, role: Role, why: str) -> None:

@@ -64,6 +64,7 @@ class Tenure:
         self.keeper, self.reader = connections.keeper, connections.reader
         self.failpoints = failpoints
         self.room_until = 0
+        self.is_handed_over = False
         self.lease_time = LeaseTime(candidate.lease_ms)
         self.leadership = failpoints.around("take_over", lease.take_over)(self.keeper, candidate)
         self.follower = caught_up(self.keeper, follower, self.leadership.last_sequence, candidate.cell)
@@ -168,7 +169,7 @@ def begin(
 
     The connections are the tenure's when it is won, and closed when it fails.
     """
-    begun = time.monotonic()
+    before, begun = lease.standing(connections.keeper, candidate.cell), time.monotonic()
     if not lease.try_win(connections.keeper, candidate):
         return None
     try:
@@ -178,6 +179,7 @@ def begin(
         connections.close()
         raise
     tenure.lease_time.renewed(begun)
+    tenure.is_handed_over = before is not None and before.is_handed_over
     return tenure
 
 

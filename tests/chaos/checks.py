@@ -7,13 +7,15 @@ import boto3
 
 from exchange import commands, search
 from tests.checkers.database import cells, check_all, journal_rows, snapshot
-from tests.checkers.history import Call, history_problems
+from tests.checkers.history import Call, Kind, history_problems
 from tests.checkers.replay import check_replay
 from tests.checkers.stores import check_copies
 from tests.checkers.truth import truth_of
 from tests.e2e.system import System
 from tests.until import until
 
+SETTLED_S = 30.0
+"""How long a queued order may wait for the leader that there is."""
 QUIET_S = 90.0
 """How long the copies may take to catch up, on a busy machine."""
 
@@ -36,9 +38,18 @@ def told_problems(dsn: str, calls: Sequence[Call]) -> list[str]:
 
 
 def problems(system: System, calls: Sequence[Call]) -> list[str]:
-    """Return every violation that clients or the database show."""
+    """Return every violation that clients or the database show, when what was queued has had its time."""
     dsn = reader_url(system)
+    queued = [call.order_id for call in calls if call.status == 202 and call.kind is Kind.PLACE]
+    until(lambda: _are_known(dsn, queued), SETTLED_S)
     return told_problems(dsn, calls) + check_all(dsn) + check_replay(dsn)
+
+
+def _are_known(dsn: str, order_ids: list[str]) -> bool:
+    with snapshot(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM orders WHERE order_id = ANY(%s)", (order_ids,))
+        row = cursor.fetchone()
+        return row == (len(set(order_ids)),)
 
 
 def copy_problems(system: System) -> list[str]:

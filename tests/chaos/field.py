@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from client import credentials
-from tests.chaos.processes import kill
+from tests.chaos.processes import adopt_orphans, bury, kill
 from tests.chaos.recording import Trader
 from tests.chaos.stores import Stores
 from tests.checkers.history import Call, Kind
@@ -66,10 +66,14 @@ class Field:
 
     def kill_everything(self) -> None:
         """Kill every process of the system in one moment."""
-        for pid in processes_of(self.system.state):
+        adopt_orphans()
+        killed = processes_of(self.system.state)
+        for pid in killed:
             kill(pid)
         with self.system.process as ended:
             ended.wait(RECOVERY_S)
+        for pid in killed:
+            bury(pid)
 
     def start_again(self, variables: Mapping[str, str]) -> None:
         """Start the system anew where it was: its state and its port."""

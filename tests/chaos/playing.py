@@ -31,7 +31,7 @@ def played(name: str, seed: str, times: int, folder: Path) -> Result:
                 field.traders = traders
                 row.play(field)
         except (Violation, NotPrinted, AssertionError) as error:
-            field.problems.append(str(error).splitlines()[0])
+            field.problems.append(" | ".join(str(error).splitlines())[-600:])
         try:
             found = problems(field.system, field.all_calls()) + copy_problems(field.system)
         except (OSError, psycopg2.Error, BotoCoreError, exchange.errors.Unavailable) as error:

@@ -1,10 +1,13 @@
 """Processes as the kernel shows them: who started whom, and who is stopped; Linux only."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import threading
 from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def children_of(parent: int) -> list[int]:
@@ -29,6 +32,17 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Send a signal to a process, if it is still there."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what our killed children leave behind: where no init does, nobody else would bury it."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury(pid: int) -> None:
+    """Wait for a killed process, if it is ours by now: until then its pid is taken, and a lock of it looks held."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def pause(seconds: float) -> None:

@@ -24,19 +24,21 @@ KEPT_OPEN = 40
 
 
 class Recorder(Client):
-    """A client that remembers the signature, the status and the lost attempts of its last call."""
+    """A client that remembers the signature, the status, the attempts and the lost ones among them of its last call."""
 
     signature = ""
     status = 0
+    attempts = 0
     lost_attempts = 0
 
     def _signed(self, method: str, path: str, query: str, document: Document | None) -> Request:
         request = super()._signed(method, path, query, document)
         self.signature = request.headers["X-Api-Signature"]
-        self.lost_attempts = 0
+        self.attempts = self.lost_attempts = 0
         return request
 
     def _sent(self, request: Request, deadline: float) -> Reply:
+        self.attempts += 1
         self.lost_attempts += 1
         reply = super()._sent(request, deadline)
         self.status = reply.status
@@ -55,6 +57,7 @@ class Trader:
     chance: random.Random
     stopping: threading.Event
     calls: list[Call] = field(default_factory=list)
+    most_attempts: int = 0  # that one call needed
     resolved: int = 0  # calls with an attempt whose outcome was unknown, and a final answer
     answers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _open: list[str] = field(default_factory=list)
@@ -100,6 +103,7 @@ class Trader:
     def _called(self, client: Recorder, kind: Kind, ask: Callable[[], Document], order_id: str = "") -> Call:
         call = recorded(client, self.account, kind, ask, order_id)
         self.calls.append(call)
+        self.most_attempts = max(self.most_attempts, client.attempts)
         self.resolved += client.lost_attempts > 0 and call.status != 0
         self.answers.release()
         return call

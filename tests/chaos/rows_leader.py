@@ -90,7 +90,7 @@ def poisoned_twice(field: Field) -> None:
     field.fault()
     if not any("the cell is stopped" in line for line in field.system.output.lines):
         raise Violation("the system did not say that the cell is stopped")
-    field.start_again({})
+    field.start_again({})  # whoever starts it has looked
     field.acknowledged(20)
 
 
@@ -128,20 +128,22 @@ def killed_primary(field: Field) -> None:
     """Kill the primary database; its synchronous standby is promoted, and the old one comes back as the standby."""
     for _ in range(field.times):
         field.acknowledged(5, 60)
+        seen = len(field.system.output.lines)
         field.fault()
         field.system.kill(primary_of(field.system.state))
         field.acknowledged(20)
-        field.system.line("every commit waits for it", 2 * RECOVERY_S)
+        field.system.output.line("every commit waits for it", 2 * RECOVERY_S, seen)
 
 
 def stopped_primary(field: Field) -> None:
     """Stop the primary database without killing it: it must be replaced and never serve again."""
     for _ in range(field.times):
         field.acknowledged(5, 60)
+        seen = len(field.system.output.lines)
         field.fault()
         field.system.kill(primary_of(field.system.state), signal.SIGSTOP)
         field.acknowledged(20)
-        field.system.line("every commit waits for it", 2 * RECOVERY_S)
+        field.system.output.line("every commit waits for it", 2 * RECOVERY_S, seen)
 
 
 def primary_of(state: Path) -> str:

@@ -193,7 +193,7 @@ def test_silence_is_unknown_within_the_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reaction", "execution", "most"), [("unavailable none", "none", 4), ("unavailable unknown", "unknown", 2)]
+    ("reaction", "execution", "most"), [("unavailable none", "none", 11), ("unavailable unknown", "unknown", 2)]
 )
 def test_a_leader_that_gives_up_says_what_it_knows(reaction: str, execution: str, most: int) -> None:
     desk = Desk(reaction)

@@ -24,8 +24,8 @@ from exchange.settings import trace_context
 CONNECT_TIMEOUT_S = 1.0
 FIRST_SHARE = 0.4
 """How much of the whole time the first sending may take; the rest is left for a leader that took over."""
-PATIENCE_S = 0.3
-"""How long a leader is looked for while nothing was sent: a planned hand-over takes half of it."""
+PATIENCE_S = 2.0
+"""How long a leader is looked for while nothing was sent, by who knows no other way: a take-over is shorter."""
 PAUSE_S = 0.02
 SAME_AGAIN_S = 0.1
 """One that refused is not asked again before this, unless the lease names another."""
