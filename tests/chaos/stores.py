@@ -56,6 +56,7 @@ def stores(folder: Path) -> Iterator[Stores]:
         asyncio.run_coroutine_threadsafe(supervisor.stop(), loop).result(START_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
         state.release()
 
 
