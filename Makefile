@@ -10,7 +10,7 @@ PYTHON_BIN := .venv/bin/python
 SAM := .venv-sam/bin/sam
 OWN := client bench deploy functions layers/exchange/exchange local matching_service tests
 
-.PHONY: help run demo test test-long chaos simulate check format lint types template house sam-validate sam-build bench bench-core clean
+.PHONY: help run demo test test-long test-compiled chaos simulate check format lint types template house sam-validate sam-build bench bench-core clean
 .PHONY: check-template checkov deploy preflight image bootstrap destroy deploy-two-regions deploy-local invoke event cost picture
 
 help: ## what can be made
@@ -121,11 +121,19 @@ cost: .venv/.installed ## docs/cost.md
 picture: .venv/.installed ## the picture of docs/architecture.md
 	@$(CARRY) picture
 
-bench: compiled ## every figure beside its limit and its budget (RUNS=3)
+# The pure core by mypyc, as the image has it: made again when a module of it, or the compiler's version, changed.
+.compiled/made: .venv/.installed deploy/compiled.py $(wildcard matching_service/*.py layers/exchange/exchange/*.py)
+	@echo "compiling the core …" && $(PYTHON_BIN) deploy/compiled.py .compiled && touch $@
+
+test-compiled: .compiled/made ## the unit tests on the compiled core
+	$(PYTHON_BIN) -m pytest -m "not long" -o "pythonpath=.compiled ." tests/unit $(ARGUMENTS)
+
+bench: compiled .compiled/made ## every figure beside its limit and its budget (RUNS=3)
 	@exec $(PYTHON_BIN) -m bench $(if $(RUNS),--runs $(RUNS)) $(ARGUMENTS)
 
-bench-core: compiled ## book and engine alone
-	@PYTHONPATH=$(CURDIR)/layers/exchange exec $(PYTHON_BIN) -m bench.core $(ARGUMENTS)
+bench-core: compiled .compiled/made ## book and engine alone, plain and compiled
+	@PYTHONPATH=$(CURDIR)/layers/exchange:$(CURDIR) $(PYTHON_BIN) -P -m bench.core $(ARGUMENTS)
+	@PYTHONPATH=$(CURDIR)/.compiled:$(CURDIR) exec $(PYTHON_BIN) -P -m bench.core $(ARGUMENTS)
 
 clean: ## remove the state of `make run` (not while it runs)
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m local clean; else rm -rf .local; fi

@@ -7,6 +7,7 @@ runs on the machine counts less. Run `python -m bench.core [--resting N …] [--
 
 import argparse
 import hashlib
+import json
 import random
 import statistics
 import time
@@ -21,6 +22,7 @@ from exchange.commands import CancelOrder, Command, CreateAccount, CreateAsset, 
 from exchange.events import Event
 from exchange.markets import Market, MarketStatus
 from exchange.orders import OrderStatus, OrderType, PlaceOrder, Side, TimeInForce, order_id_of
+from matching_service import engine as engine_module
 from matching_service.accounts import Balance, Trader
 from matching_service.book import BUY, Book, Order
 from matching_service.engine import Engine
@@ -243,7 +245,13 @@ def main() -> None:
     parser.add_argument("--resting", type=int, nargs="+", default=[1_000, 1_000_000])
     parser.add_argument("--commands", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--rates", action="store_true", help="print the two rates of one run as JSON, and nothing else")
     arguments = parser.parse_args()
+    if arguments.rates:
+        load = workload(arguments.resting[0], arguments.commands)
+        print(json.dumps({"book": book_rate(load), "engine": engine_rate(load)}))
+        return
+    print(f"the {'plain' if engine_module.__file__.endswith('.py') else 'compiled'} modules")
     for resting in arguments.resting:
         measure(resting, arguments.commands, arguments.runs)
 

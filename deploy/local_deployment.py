@@ -17,7 +17,7 @@ import psycopg2
 import yaml
 from psycopg2 import sql
 
-from client.signing import Key, signed_headers
+from client.signing import MAX_WINDOW_MS, Key, signed_headers
 from deploy import emulator_template
 from deploy.stack import ROOT, Missing
 from local import cloudformation, parts, postgres, probes
@@ -235,7 +235,7 @@ class Caller:
     def call(self, method: str, path: str, document: object = None) -> tuple[int, Any]:
         """Return status and document of one answer."""
         body = json.dumps(document).encode() if document is not None else b""
-        headers = signed_headers(self.key, time.time_ns() // 1_000_000, 5000, method, path, "", body)
+        headers = signed_headers(self.key, time.time_ns() // 1_000_000, MAX_WINDOW_MS, method, path, "", body)
         headers |= {"Host": self.host, "Content-Type": "application/json"}
         request = Request(  # noqa: S310 - the emulator's address
             f"{self.endpoint}{path}", data=body or None, headers=headers, method=method

@@ -14,7 +14,6 @@ from exchange.stores.cache import CacheAway, CommandError
 from matching_service import history
 from matching_service.candles import INTERVALS_S, KEPT, Candle
 from matching_service.database import LOADING, opened
-from matching_service.engine import Engine
 from matching_service.failpoints import NONE, Failpoints
 from matching_service.projections import DEEP, SHALLOW, MarketProjection, Projections
 from matching_service.redis_writer import RedisWriter
@@ -39,16 +38,21 @@ class Shown:
 
 
 class Display:
-    """The projections of one tenure and their way into Redis."""
+    """The projections of one tenure, begun at `sequence`, and their way into Redis."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, now: Callable[[], int], failpoints: Failpoints = NONE
+        self,
+        settings: Settings,
+        projections: Projections,
+        sequence: int,
+        now: Callable[[], int],
+        failpoints: Failpoints = NONE,
     ) -> None:
         self.settings = settings
         self.now = now
-        self.sequence = engine.sequence
-        self.projections = Projections.restored(engine)
-        self.redis = RedisWriter(settings.redis_url, engine.cell, KEPT)
+        self.sequence = sequence
+        self.projections = projections
+        self.redis = RedisWriter(settings.redis_url, settings.cell, KEPT)
         self._written = failpoints.around("redis", self.redis.write)
         self.working = ThreadPoolExecutor(1, "display")
         self.shown: dict[str, Shown] = {}

@@ -34,7 +34,7 @@ from exchange.commands import (
 )
 from exchange.events import Event, IndicationChanged
 from exchange.markets import Asset, Market
-from exchange.orders import OrderRecord, PlaceOrder
+from exchange.orders import OrderRecord, PlaceOrder, Side
 from matching_service import (
     administration,
     advancing,
@@ -139,6 +139,14 @@ class Engine:
     def open_records(self) -> Iterator[OrderRecord]:
         """Return every open order as it stands, in no particular order."""
         return (order.record() for order in self._state.orders.values())
+
+    def levels(self) -> Iterator[tuple[str, Side, int, int, int]]:
+        """Return every price level as the book shows it: symbol, side, price in ticks, lots, number of orders."""
+        for symbol, market in self._state.markets.items():
+            for side, half in ((Side.BUY, market.book.bids), (Side.SELL, market.book.asks)):
+                for key, level in half.levels.items():
+                    shown = [order.shown_lots for order in level.orders if order.ended is None]
+                    yield symbol, side, abs(key), sum(shown), len(shown)
 
     def subjects(self) -> list[OrderRecord]:
         """Return the orders that the last command about orders entered, canceled or amended: two for a pair."""

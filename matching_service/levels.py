@@ -106,9 +106,9 @@ class LevelBook:
             assert price_ticks is not None
             self.halves[side].change(price_ticks, lots, orders)
 
-    def add(self, side: Side, price_ticks: int, quantity_lots: int) -> None:
-        """Add one resting order, as when the copy is filled from the tables."""
-        self.halves[side].change(price_ticks, quantity_lots, 1)
+    def add(self, side: Side, price_ticks: int, quantity_lots: int, orders: int) -> None:
+        """Add resting orders, as when the copy is made of an engine."""
+        self.halves[side].change(price_ticks, quantity_lots, orders)
 
     def best_prices(self) -> tuple[str | None, str | None]:
         """Return the best bid and the best ask as printed, None where a half is empty."""

@@ -165,13 +165,13 @@ class Projections:
 
     @classmethod
     def restored(cls, engine: Engine) -> "Projections":
-        """Return what is to be seen of an engine as it is, but for its past: trades and candles."""
+        """Return what is to be seen of an engine as it is, but for its past: trades and candles.
+
+        A million orders take some tenths of a second: call it beside the event loop.
+        """
         made = cls(engine.cell, engine.markets())
-        for record in engine.open_records():
-            placed = record.placed
-            if record.shown_lots:
-                assert placed.price_ticks is not None
-                made.by_symbol[placed.symbol].levels.add(placed.side, placed.price_ticks, record.shown_lots)
+        for symbol, side, price_ticks, lots, orders in engine.levels():
+            made.by_symbol[symbol].levels.add(side, price_ticks, lots, orders)
         for indication in engine.indications():
             made.by_symbol[indication.symbol].follow_auction(indication)
         for market in made.by_symbol.values():

@@ -76,8 +76,17 @@ def of_api_key(api_key: ApiKey) -> Record:
 
 
 def of_order(order: Order) -> Record:
-    """Return an open order."""
-    return f"order/{order.placed.order_id}", _encode((order.record(), order.priority_sequence))
+    """Return an open order: what was asked, and every field that can differ.
+
+    Made of its `record()` it would cost 2.9 microseconds instead of 1.8, hash included.
+    """
+    placed = order.placed
+    fields = (
+        placed, order.remaining_lots, order.filled_quote, order.fee, order.rebate, order.is_waiting,
+        order.displayed_lots, order.trigger_ticks, order.partner_id, order.prevented_lots,
+        order.first_sequence, order.priority_sequence, order.sequence, order.created_time, order.updated_time,
+    )  # fmt: skip
+    return f"order/{placed.order_id}", _encode(fields)
 
 
 def of_recent_id(identifier: str, sequence: int) -> Record:

@@ -1,14 +1,12 @@
 """The state of a cell out of its tables, as of one sequence; it writes nothing."""
 
-from typing import Any
-
 from msgspec import Struct
 from psycopg2.extensions import connection as Connection
 
 from exchange import commands
 from exchange.commands import CreateApiKey
 from exchange.markets import Asset, Market, MarketFigures
-from exchange.orders import OPEN_STATUSES
+from exchange.orders import OPEN_STATUSES, OrderRecord
 from exchange.stores.rows import (
     FIGURES_COLUMNS,
     MARKET_COLUMNS,
@@ -26,7 +24,7 @@ from matching_service.engine import Engine
 from matching_service.journal import GENESIS
 from matching_service.memory import MAX_RECENT_IDS, REQUEST_WINDOW_US
 from matching_service.snapshot import Snapshot
-from matching_service.state import ListedAsset
+from matching_service.state import PRIORITY_BITS, ListedAsset
 from matching_service.state_hash import StateHash
 
 JOURNAL_ROWS = 500
@@ -127,10 +125,13 @@ def _api_keys(connection: Connection, cell: int) -> list[tuple[CreateApiKey, int
     ]
 
 
-def _open_orders(connection: Connection, cell: int, markets: dict[str, Market]) -> list[tuple[Any, int]]:
+def _open_orders(connection: Connection, cell: int, markets: dict[str, Market]) -> list[tuple[OrderRecord, int]]:
+    """Return the open orders with their priorities; a build of schema 2 wrote the bare sequence for one."""
     found = rows(
         connection,
-        f"SELECT {ORDER_COLUMNS}, priority_sequence FROM orders WHERE cell = %s AND status IN ({_OPEN})",  # noqa: S608
+        f"SELECT {ORDER_COLUMNS}, CASE WHEN priority_sequence = first_sequence"  # noqa: S608 - constant lists
+        f" THEN first_sequence << {PRIORITY_BITS} ELSE priority_sequence END"
+        f" FROM orders WHERE cell = %s AND status IN ({_OPEN})",
         (cell,),
     )
     return [(order_from_row(values, markets[values[ORDER_SYMBOL]]), values[-1]) for values in found]

@@ -20,6 +20,7 @@ from matching_service.invariants import Violation
 from matching_service.journal import CopyLost, Doubtful, Fenced
 from matching_service.leader import Leader
 from matching_service.lease import Candidate, LeaseLost
+from matching_service.projections import Projections
 from matching_service.publisher_process import keep_publishing
 from matching_service.sequencing import Poisoned
 from matching_service.standby import Standby
@@ -144,7 +145,8 @@ class Service:
 
     async def _lead(self, held: Tenure, beside: list[asyncio.Task[None]], poisoned: Command | None) -> Command | None:
         """Lead; return a command that could not be applied, when the memory is loaded anew, None when told to stop."""
-        display = Display(self.settings, held.engine, held.leadership.now, self.failpoints)
+        projections = await asyncio.to_thread(Projections.restored, held.engine)
+        display = Display(self.settings, projections, held.engine.sequence, held.leadership.now, self.failpoints)
         leader = held.leader(poisoned, display.projections.apply)
         self.display = display
         own: list[asyncio.Task[Any]] = [

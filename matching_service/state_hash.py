@@ -41,8 +41,8 @@ class StateHash:
         self._cell = 0
         self._numbers: dict[object, int] = {}
         self._unscrubbed: Iterator[object] | None = None
-        self._recent: deque[tuple[str, int]] = deque()
-        self._requests: deque[tuple[str, int, int]] = deque()
+        self._recent: deque[int] = deque()
+        self._requests: deque[tuple[int, int]] = deque()
         self._read()
 
     def digest(self) -> bytes:
@@ -99,9 +99,8 @@ class StateHash:
             self._set(order, records.of_order(order))
         for entry in state.recent_ids.entries():
             self._remember(entry)
-        for request in state.request_ids.entries():
-            self._requests.append(request)
-            self._total += number_of(records.of_request_id(*request))
+        for identifier, sequence, time in state.request_ids.entries():
+            self._count_requests(time, number_of(records.of_request_id(identifier, sequence, time)))
         self._cell = number_of(records.of_cell(state))
         self._total = (self._total + self._cell) % MODULUS
 
@@ -141,18 +140,27 @@ class StateHash:
         for entry in entered:
             self._remember(entry)
         while len(self._recent) > MAX_RECENT_IDS:
-            self._total -= number_of(records.of_recent_id(*self._recent.popleft()))
+            self._total -= self._recent.popleft()
 
     def _remember(self, entry: tuple[str, int]) -> None:
-        self._recent.append(entry)
-        self._total += number_of(records.of_recent_id(*entry))
+        number = number_of(records.of_recent_id(*entry))
+        self._recent.append(number)
+        self._total += number
 
     def _follow_requests(self, journaled: Sequence[Journaled]) -> None:
-        requests = self._requests
         for entry in journaled:
             request_id = getattr(entry.command, "request_id", "")
             if request_id:
-                requests.append((request_id, entry.sequence, entry.time))
-                self._total += number_of(records.of_request_id(*requests[-1]))
-        while requests and requests[0][2] + REQUEST_WINDOW_US < self._state.time:
-            self._total -= number_of(records.of_request_id(*requests.popleft()))
+                record = records.of_request_id(request_id, entry.sequence, entry.time)
+                self._count_requests(entry.time, number_of(record))
+        requests = self._requests
+        while requests and requests[0][0] + REQUEST_WINDOW_US < self._state.time:
+            self._total -= requests.popleft()[1]
+
+    def _count_requests(self, time: int, number: int) -> None:
+        """Add the record of a request; those of one time, as a batch has, are forgotten together."""
+        self._total += number
+        requests = self._requests
+        if requests and requests[-1][0] == time:
+            number += requests.pop()[1]
+        requests.append((time, number))

@@ -9,6 +9,7 @@ from exchange.commands import Command
 from matching_service import replica
 from matching_service.database import LOADING, opened
 from matching_service.engine import Engine
+from tests.checkers.books import followed_book_problems
 from tests.checkers.copies import happened_by_archive
 from tests.checkers.database import cells, journal_rows, snapshot
 from tests.checkers.hashes import full_hash
@@ -40,6 +41,7 @@ def check_replay(dsn: str, lines: Iterable[ArchiveLine] | None = None) -> list[s
                 found.append(f"I14: the tables of cell {cell} are no state: {error}")
             else:
                 found += state_problems(loaded, engine)
+                found += followed_book_problems(of_cell, loaded.levels())
     return found
 
 

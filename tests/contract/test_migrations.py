@@ -33,6 +33,7 @@ class Earlier(Recorder):
             tables.entered_orders, tables.changed_orders, tables.balances, rare,
         )  # fmt: skip
         rows(self.connection, OF_SCHEMA_2, values)
+        rows(self.connection, "UPDATE orders SET priority_sequence = first_sequence")
         self.chain = batch.chain
         return batch
 

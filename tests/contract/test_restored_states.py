@@ -15,8 +15,20 @@ from tests.servers import postgres
 BATCHES = 60
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(3))
 def test_a_state_loaded_from_the_tables_is_the_live_one_and_goes_on_like_it(number: int) -> None:
+    run(number)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(1_000, 1_200, 10))
+def test_two_hundred_more_states_loaded_from_the_tables_are_the_live_ones(first: int) -> None:
+    for number in range(first, first + 10):
+        run(number)
+
+
+def run(number: int) -> None:
+    """Follow one stream: load now and then, compare, go on with what was loaded, and check all of it at the end."""
     chance = random.Random(number)
     recorder = Recorder(postgres())
     recorder.commit(*seed.commands(1, "local"))

@@ -4,19 +4,22 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
+from msgspec.json import encode
 
 from exchange import stream
 from exchange.archive import ArchiveLine, objects_of, read_archive
 from exchange.commands import CancelOrder, Journaled
-from exchange.events import Event, OrderCanceled
+from exchange.events import Event, MarketCreated, OrderAccepted, OrderCanceled
 from exchange.orders import Side
 from exchange.stream import StreamRecord
 from matching_service.journal import GENESIS, batch_of
 from matching_service.tables import TableRows
-from tests.checkers.books import book_problems
+from tests.checkers.books import book_problems, followed_book_problems
 from tests.checkers.copies import archive_problems, index_problems, stream_problems
-from tests.checkers.journal import JournalRow, happened, journal_problems
+from tests.checkers.journal import Happened, JournalRow, happened, journal_problems
 from tests.checkers.money import BalanceRow, LedgerLine, OpenOrder, hold_problems, ledger_problems
+from tests.engines import market
 from tests.executions import TIME, an_order
 
 NO_TABLES = TableRows("{}", "{}", "{}", "{}")
@@ -179,6 +182,41 @@ def test_a_crossed_book_is_no_problem_in_an_auction() -> None:
 )
 def test_every_flaw_of_a_book_is_found(planted: OpenOrder, problem: str) -> None:
     assert any(problem in found for found in book_problems([*ORDERS, planted]))
+
+
+def happened_of(*batches: list[Event]) -> dict[tuple[int, int, int], Happened]:
+    return {
+        (1, sequence, index): Happened(TIME, 1, "batch", "", encode(event), False)
+        for sequence, events in enumerate(batches, 1)
+        for index, event in enumerate(events, 1)
+    }
+
+
+LISTED: Event = MarketCreated(market())
+BID: Event = OrderAccepted("bid", "alice", "BTC-USD", Side.BUY, 100, 5, 0, 0)
+ASK: Event = OrderAccepted("ask", "bob", "BTC-USD", Side.SELL, 101, 3, 0, 0)
+SHOWN = [("BTC-USD", Side.BUY, 100, 5, 1), ("BTC-USD", Side.SELL, 101, 3, 1)]
+
+
+def test_books_that_the_events_make_are_those_of_the_state() -> None:
+    assert list(followed_book_problems(happened_of([LISTED], [BID], [ASK]), SHOWN)) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "shown", "problem"),
+    [
+        ([BID], SHOWN, "the events leave None at ('BTC-USD', <Side.SELL: 'sell'>, 101)"),
+        ([BID, ASK], SHOWN[:1], "the state has None"),
+        ([BID, structs.replace(ASK, price_ticks=100)], SHOWN, "(1, 2) leaves the book of BTC-USD crossed"),
+        ([BID, structs.replace(CANCELED, resting_lots=4)], SHOWN, "moves no level that there is"),
+    ],
+)
+def test_every_flaw_of_books_that_the_events_make_is_found(
+    events: list[Event], shown: list[tuple[str, Side, int, int, int]], problem: str
+) -> None:
+    found = list(followed_book_problems(happened_of([LISTED], events), shown))
+
+    assert any(problem in one for one in found), found
 
 
 def archive_of(rows: list[JournalRow]) -> list[ArchiveLine]:

@@ -78,8 +78,8 @@ def test_the_levels_equal_those_of_the_engine_after_random_commands() -> None:
 def test_a_book_shows_no_more_levels_than_asked_for_and_the_best_first() -> None:
     book = LevelBook(market())
     for price in (101, 103, 102):
-        book.add(Side.SELL, price, 5)
-        book.add(Side.BUY, price - 10, 5)
+        book.add(Side.SELL, price, 5, 1)
+        book.add(Side.BUY, price - 10, 5, 1)
 
     shown = json.loads(book.json(2, 7, "now"))
 
@@ -90,8 +90,8 @@ def test_a_book_shows_no_more_levels_than_asked_for_and_the_best_first() -> None
 def test_the_checksum_covers_ten_asks_then_ten_bids_as_printed() -> None:
     book = LevelBook(market())
     for step in range(12):
-        book.add(Side.SELL, 200 + step, 1 + step)
-        book.add(Side.BUY, 100 - step, 1 + step)
+        book.add(Side.SELL, 200 + step, 1 + step, 1)
+        book.add(Side.BUY, 100 - step, 1 + step, 1)
     asks = [f"2.{step:02d}:0.{1 + step:02d}" for step in range(10)]
     bids = ["1.00:0.01"] + [f"0.{100 - step}:0.{1 + step:02d}" for step in range(1, 10)]
 

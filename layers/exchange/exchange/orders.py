@@ -134,13 +134,6 @@ class OrderRecord(Struct, frozen=True, array_like=True, gc=False):
     partner_id: str | None = None
     prevented_lots: int = 0
 
-    @property
-    def shown_lots(self) -> int:
-        """What the book shows of an open order."""
-        if self.status is OrderStatus.PENDING_TRIGGER:
-            return 0
-        return (self.remaining_lots or 0) if self.displayed_lots is None else self.displayed_lots
-
 
 class FillRecord(Struct, frozen=True, array_like=True, gc=False):
     """One side's share of the trade `(cell, sequence, index)`; `quote` and `fee` are in asset units."""
