@@ -62,7 +62,7 @@ class Standby:
                 self.stopping.wait(CHECK_FITNESS_S)
             except psycopg2.Error as error:
                 self._close()
-                self._note(self.health.role, f"the database: {error}".strip())
+                logger.warning("the database", extra={"why": str(error).strip()})
                 self.stopping.wait(RETRY_S)
         self._close()
         return None
