@@ -7,8 +7,8 @@ from collections.abc import Callable
 from enum import StrEnum
 
 HOST = "127.0.0.1"
-STALE_S = 5.0
-"""A task that has not seen the end of the journal for so long is not caught up."""
+STALE_S = 30.0
+"""A task that has not seen the end of the journal for so long is not caught up; a fail-over is shorter."""
 TIMEOUT_S = 4.0
 REQUEST_BYTES = 4096
 
