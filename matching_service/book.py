@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from exchange.orders import OrderRecord, OrderStatus, OrderType, PlaceOrder, SelfTradePrevention, Side, TimeInForce
+from exchange.orders import OrderRecord, OrderStatus, PlaceOrder, SelfTradePrevention, Side, TimeInForce
 from matching_service.accounts import Balance, Trader
 
 BUY = Side.BUY
 FOK = TimeInForce.FOK
 CANCEL_OLDEST, DECREMENT = SelfTradePrevention.CANCEL_OLDEST, SelfTradePrevention.DECREMENT
+GIVE_WAY = (SelfTradePrevention.CANCEL_NEWEST, SelfTradePrevention.CANCEL_BOTH)
+"""The modes by which an order ends where it meets one of its own account."""
 EAGEREST = 10**30
 """The key of an order without a price: beyond every price."""
 MAX_FILLS = 1000
@@ -48,9 +51,10 @@ class Order(Struct, gc=False, eq=False):
     `fee` is in the asset that it receives, `rebate` in the one it spends.
     `hold_per_lot` units of what it spends stay held for every lot that remains. `remaining_lots` counts down from
     the quantity, from 0 where none was given. `ended` is set before an order leaves its book, and one that has left
-    never comes back. While it `is_waiting` for a trigger it stands in no book. An order is not tracked by the collector
-    of cycles, so it must not refer to what refers to it; it is a Struct since it is made about as often as written
-    (made in 110 ns, not 400; written in 35, not 9).
+    never comes back. Only one that `has_options` waits, expires, hides lots or is of a pair: that is all that those
+    ask who handle every order. While it `is_waiting` for a trigger it stands in no book. An order is not tracked by the
+    collector of cycles, so it must not refer to what refers to it; it is a Struct since it is made about as often as
+    written (made in 110 ns, not 400; written in 35, not 9).
     """
 
     placed: PlaceOrder
@@ -68,6 +72,7 @@ class Order(Struct, gc=False, eq=False):
     rebate: int = 0
     ended: OrderStatus | None = None
     reason: str | None = None
+    has_options: bool = False
     is_waiting: bool = False
     displayed_lots: int | None = None
     trigger_ticks: int | None = None
@@ -132,11 +137,6 @@ DONE, NO_MATCH, OWN_ORDER, TOO_MANY = Ending.DONE, Ending.NO_MATCH, Ending.OWN_O
 DECREMENTED, OUT_OF_BAND = Ending.DECREMENTED, Ending.OUT_OF_BAND
 NOTHING: tuple[list[Fill], Ending] = ([], NO_MATCH)
 """The plan of an order that meets nobody; shared, and never written to."""
-
-
-_NOBODY = PlaceOrder("", "", "", "", BUY, OrderType.LIMIT, 0, 0, FOK)
-HUSK = Order(_NOBODY, 0, Trader("", Balance("", ""), Balance("", "")), 0, 0, 0, 0, 0, 0, 0, ended=OrderStatus.CANCELED)
-"""What an order leaves behind in its place when it moves to another."""
 
 
 class Level(Struct, gc=False, eq=False):
@@ -258,7 +258,10 @@ class Book:
                 return fills, DONE
             if maker.key < last_key:
                 return fills, OUT_OF_BAND
-            if maker.trader is taker.trader or maker.displayed_lots is not None:
+            if maker.trader is taker.trader and taker.placed.self_trade_prevention in GIVE_WAY:
+                fills.append((maker, min(wanted, maker.remaining_lots)))
+                return fills, OWN_ORDER
+            if maker.displayed_lots is not None or maker.trader is taker.trader:
                 return _walk_slices(taker, opposite, wish, unit, last_key, most)
             if len(fills) == most:
                 return fills, TOO_MANY
@@ -285,39 +288,33 @@ class Book:
         assert order.ended is not None
         key = order.key
         side = self.bids if key > 0 else self.asks
-        _leave(side, key, order)
+        level = side.levels[key]
+        orders = level.orders
+        husks = level.husks + 1
+        count = len(orders)
+        if husks == count:
+            del side.levels[key]
+            del side.keys[bisect_left(side.keys, key)]
+        elif 2 * husks > count + 8:
+            level.orders = [other for other in orders if other.ended is None]
+            level.first = level.husks = 0
+        else:
+            level.husks = husks
+            if orders[level.first] is order:
+                level.first = _next_resting(orders, level.first + 1)
 
     def take_out(self, order: Order) -> None:
-        """Take an order out that goes on elsewhere; it costs a search of its level."""
+        """Take an order out that goes on elsewhere, leaving a husk of it; it costs a search of its level."""
         assert order.ended is None
-        key = order.key
-        side = self.bids if key > 0 else self.asks
-        level = side.levels[key]
-        level.orders[level.orders.index(order, level.first)] = HUSK
-        _leave(side, key, HUSK)
+        level = (self.bids if order.key > 0 else self.asks).levels[order.key]
+        husk = replace(order, ended=OrderStatus.CANCELED)
+        level.orders[level.orders.index(order, level.first)] = husk
+        self.remove(husk)
 
     def move_back(self, order: Order) -> None:
         """Move an order behind all others at its price."""
         self.take_out(order)
         self.add(order)
-
-
-def _leave(side: BookSide, key: int, left: Order) -> None:
-    """Count one that has left its level, and clear the level where little else is in it."""
-    level = side.levels[key]
-    orders = level.orders
-    husks = level.husks + 1
-    count = len(orders)
-    if husks == count:
-        del side.levels[key]
-        del side.keys[bisect_left(side.keys, key)]
-    elif 2 * husks > count + 8:
-        level.orders = [other for other in orders if other.ended is None]
-        level.first = level.husks = 0
-    else:
-        level.husks = husks
-        if orders[level.first] is left:
-            level.first = _next_resting(orders, level.first + 1)
 
 
 def _next_resting(orders: list[Order], place: int) -> int:

@@ -7,7 +7,7 @@ from exchange.events import Event
 from exchange.markets import MarketStatus
 from matching_service.accounts import SUSPENDED
 from matching_service.book import Order
-from matching_service.endings import cancel, refused
+from matching_service.endings import cancel, leave, refused
 from matching_service.rules import UNKNOWN_MARKET
 from matching_service.state import Copy, LiveMarket, Refusal, State
 
@@ -41,7 +41,7 @@ def cancel_order(state: State, command: CancelOrder) -> list[Event]:
     if market.settings.status is HALTED:
         return [refused("order.market_closed")]
     state.subjects = (order,)
-    return cancel(state, market, order, "user")
+    return [leave(state, market, order, "user")] if not order.has_options else cancel(state, market, order, "user")
 
 
 def cancel_orders(state: State, command: CancelOrders) -> list[Event]:

@@ -28,34 +28,45 @@ def work(
 ) -> list[Event]:
     """Let an order that holds what it needs trade with `fills`, then rest or end; return what happened."""
     placed = order.placed
-    events: list[Event] = []
     tif = placed.time_in_force
+    events: list[Event] = []
     if fills and (ending is DONE or tif is not FOK or ending is DECREMENTED):
         events = settle(state, market, order, fills)
-        see_price(state, market, events)
-    if (ending is NO_MATCH or ending is OUT_OF_BAND) and may_rest(placed):
+        maker = fills[-1][0]
+        if maker.trader is not order.trader:
+            _see_price(state, market, abs(maker.key))
+        else:
+            _see_last_trade(state, market, events)
+    if ending is DONE:
+        order.ended = FILLED
+    elif (ending is NO_MATCH or ending is OUT_OF_BAND) and may_rest(placed):
         if placed.display_lots is not None:
             order.displayed_lots = next_slice(order, order.remaining_lots)
         market.book.add(order)
         state.open(order)
-    elif ending is DONE:
-        order.ended = FILLED
     else:
         events.append(end(order, spends, _reason(placed, ending), 0))
-    if ending is OUT_OF_BAND and placed.time_in_force is not FOK:
+    if ending is OUT_OF_BAND and tif is not FOK:
         events += start_volatility(state, market)
     return events
 
 
-def see_price(state: State, market: LiveMarket, events: list[Event]) -> None:
-    """Let the price of the last trade among `events`, which end with those of one order, be the market's last price."""
-    figures = market.figures
+def _see_last_trade(state: State, market: LiveMarket, events: list[Event]) -> None:
+    """Let the price of the last trade among these events, where there is one, be the last price."""
     for event in reversed(events):
         if type(event) is Trade:
-            if event.price_ticks != figures.last_price_ticks:
-                figures.last_price_ticks = event.price_ticks
-                state.unsettled[market] = None
+            _see_price(state, market, event.price_ticks)
             return
+
+
+def _see_price(state: State, market: LiveMarket, price_ticks: int) -> None:
+    """Let a price be the last price; whoever goes by it is looked at where the command ends."""
+    figures = market.figures
+    if price_ticks != figures.last_price_ticks:
+        figures.last_price_ticks = price_ticks
+        state.changed_markets[market] = None
+        if market.triggers.count or market.settings.price_band is not None:
+            state.unsettled[market] = None
 
 
 def may_rest(placed: PlaceOrder) -> bool:

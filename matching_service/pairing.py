@@ -3,11 +3,11 @@
 from msgspec.structs import replace
 
 from exchange.commands import PlacePair
-from exchange.events import Event, OrderAccepted
+from exchange.events import Event
 from exchange.orders import OrderType
 from matching_service.book import Order
 from matching_service.endings import part, reject
-from matching_service.entering import enter, expire
+from matching_service.entering import accepted, enter, expire
 from matching_service.matching import work
 from matching_service.rules import examine_order, refusal, waiting_refusal
 from matching_service.state import LIMIT, Copy, LiveMarket, Refusal, State
@@ -44,7 +44,7 @@ def place_pair(state: State, command: PlacePair) -> list[Event]:
             state.open(leg)
         else:
             events = _work(state, market, leg)
-    return [*(_accepted(leg) for leg in legs), *events]
+    return [*(accepted(leg) for leg in legs), *events]
 
 
 def place_poisoned(state: State, command: PlacePair) -> list[Event]:
@@ -102,11 +102,3 @@ def _work(state: State, market: LiveMarket, leg: Order) -> list[Event]:
     if leg.ended is not None or leg.remaining_lots < lots:
         events += part(state, market, leg, leg.hold_per_lot * lots)
     return events
-
-
-def _accepted(leg: Order) -> OrderAccepted:
-    placed, spends = leg.placed, leg.spends
-    return OrderAccepted(
-        placed.order_id, placed.account_id, placed.symbol, placed.side, placed.price_ticks,
-        leg.shown_lots, spends.available, spends.held,
-    )  # fmt: skip

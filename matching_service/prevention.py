@@ -43,21 +43,9 @@ def _give_up(state: State, order: Order, lots: int) -> None:
 
 
 def _prevented(taker: Order, maker: Order, lots: int, removed: int) -> SelfTradePrevented:
-    maker_spends, taker_spends = maker.spends, taker.spends
+    asked, maker_spends, taker_spends = taker.placed, maker.spends, taker.spends
     return SelfTradePrevented(
-        symbol=taker.placed.symbol,
-        account_id=taker.placed.account_id,
-        maker_order_id=maker.placed.order_id,
-        taker_order_id=taker.placed.order_id,
-        taker_side=taker.placed.side,
-        mode=taker.placed.self_trade_prevention,
-        price_ticks=abs(maker.key),
-        lots=lots,
-        maker_remaining_lots=maker.remaining_lots,
-        taker_remaining_lots=None if taker.placed.quantity_lots is None else taker.remaining_lots,
-        maker_resting_lots_removed=removed,
-        maker_available=maker_spends.available,
-        maker_held=maker_spends.held,
-        taker_available=taker_spends.available,
-        taker_held=taker_spends.held,
-    )
+        asked.symbol, asked.account_id, maker.placed.order_id, asked.order_id, asked.side, asked.self_trade_prevention,
+        abs(maker.key), lots, maker.remaining_lots, None if asked.quantity_lots is None else taker.remaining_lots,
+        removed, maker_spends.available, maker_spends.held, taker_spends.available, taker_spends.held,
+    )  # fmt: skip

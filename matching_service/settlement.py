@@ -52,7 +52,7 @@ def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) ->
         assert maker_pays.held >= 0 <= pays.held
         assert pays.available >= 0
         events.append(_counted(state, market, maker, taker, lots, quote, maker_fee - rebate, taker_fee))
-        if maker.displayed_lots is not None or maker.partner_id is not None:
+        if maker.has_options:
             events += _follow(state, market, maker, lots)
     _note(state, gets, maker_fees, taker_fees)
     return events
@@ -61,8 +61,12 @@ def settle(state: State, market: LiveMarket, taker: Order, fills: list[Fill]) ->
 def _follow(state: State, market: LiveMarket, maker: Order, lots: int) -> list[Event]:
     """Let happen what a trade of `lots` does beside: an iceberg shows more, the other leg of a pair is canceled."""
     events: list[Event] = []
-    if maker.displayed_lots == 0 and maker.remaining_lots:
-        events.append(_replenish(state, market, maker))
+    if maker.ended is not None:
+        state.disarm(maker)
+    if maker.displayed_lots is not None:
+        maker.displayed_lots -= lots
+        if not maker.displayed_lots and maker.remaining_lots:
+            events.append(_replenish(state, market, maker))
     if maker.partner_id is not None:
         events += part(state, market, maker, maker.hold_per_lot * (maker.remaining_lots + lots))
     return events
@@ -102,12 +106,11 @@ def _counted(
     else:
         maker.rebate -= maker_fee
     maker.remaining_lots = left = maker.remaining_lots - lots
-    if maker.displayed_lots is not None:
-        maker.displayed_lots -= lots
     if not left:
         maker.ended = FILLED
         market.book.remove(maker)
-        state.close(maker)
+        maker_trader.order_ids.remove(maker_placed.order_id)
+        del state.orders[maker_placed.order_id]
     return Trade(
         taker_placed.symbol,
         maker_placed.order_id, maker_placed.account_id, taker_placed.order_id, taker_placed.account_id,

@@ -251,20 +251,24 @@ class State:
         order_id = order.placed.order_id
         order.trader.order_ids.add(order_id)
         self.orders[order_id] = order
-        if order.placed.time_in_force is not GTC:
-            due = expiry(order.placed, order.created_time)
-            if due is not None:
-                self.timers.arm(Timer(due, Kind.EXPIRY, order.first_sequence, order_id))
+        has_price_option = order.is_waiting or order.displayed_lots is not None
+        order.has_options = has_price_option or order.partner_id is not None or order.placed.time_in_force is not GTC
+        due = expiry(order.placed, order.created_time)
+        if due is not None:
+            self.timers.arm(Timer(due, Kind.EXPIRY, order.first_sequence, order_id))
 
     def close(self, order: Order) -> None:
         """Count an order no longer among the open ones."""
         order_id = order.placed.order_id
         order.trader.order_ids.remove(order_id)
         del self.orders[order_id]
-        if order.placed.time_in_force is not GTC:
-            due = expiry(order.placed, order.created_time)
-            if due is not None:
-                self.timers.disarm(due, Kind.EXPIRY, order_id)
+        self.disarm(order)
+
+    def disarm(self, order: Order) -> None:
+        """Let an order expire no more."""
+        due = expiry(order.placed, order.created_time)
+        if due is not None:
+            self.timers.disarm(due, Kind.EXPIRY, order.placed.order_id)
 
     def move(self, order: Order) -> None:
         """Let the price that triggers an order be another: it is stored, and no change that anybody sees."""

@@ -55,12 +55,14 @@ class PriceIndex:
 class Triggers:
     """The waiting orders of one market: by trigger price, trailing ones also by the price that moves their trigger.
 
-    `_due` are those whose price was reached, by priority; a trailing one that has seen no price yet is `_unpriced`.
+    `count` is how many there are. `_due` are those whose price was reached, by priority; a trailing one that has seen
+    no price yet is `_unpriced`.
     """
 
-    __slots__ = ("_by_reference", "_by_trigger", "_due", "_unpriced")
+    __slots__ = ("_by_reference", "_by_trigger", "_due", "_unpriced", "count")
 
     def __init__(self) -> None:
+        self.count = 0
         self._by_trigger = {1: PriceIndex(), -1: PriceIndex()}
         self._by_reference = {1: PriceIndex(), -1: PriceIndex()}
         self._due: list[tuple[int, Order]] = []
@@ -76,6 +78,7 @@ class Triggers:
 
     def add(self, order: Order, last_price_ticks: int | None) -> None:
         """Let a new order wait for its stop price or, trailing, for a price that goes back from the last."""
+        self.count += 1
         delta = order.placed.trailing_delta_ticks
         if delta is None:
             order.trigger_ticks = order.placed.stop_price_ticks
@@ -88,15 +91,17 @@ class Triggers:
 
     def restore(self, order: Order, last_price_ticks: int | None) -> None:
         """Let an order wait that waited before: without a trigger price it is due, or has seen none yet."""
+        self.count += 1
         if order.trigger_ticks is not None:
             self._keep(order)
         elif last_price_ticks is None:
             self._unpriced[order.placed.order_id] = order
         else:
-            self.put_back(order)
+            self._owe(order)
 
     def remove(self, order: Order) -> None:
         """Let an order wait no longer."""
+        self.count -= 1
         if order.trigger_ticks is not None:
             sign = sign_of(order)
             self._by_trigger[sign].remove(sign * order.trigger_ticks, order)
@@ -127,7 +132,7 @@ class Triggers:
             for order in index.take(sign * last_price_ticks):
                 self._forget_reference(order, sign)
                 order.trigger_ticks = None
-                self.put_back(order)
+                self._owe(order)
                 changed.append(order)
         return changed
 
@@ -137,10 +142,15 @@ class Triggers:
 
     def take_due(self) -> Order:
         """Take the oldest order away whose price was reached, and return it."""
+        self.count -= 1
         return heappop(self._due)[1]
 
     def put_back(self, order: Order) -> None:
-        """Count an order among those whose price was reached."""
+        """Let an order that was due be so again."""
+        self.count += 1
+        self._owe(order)
+
+    def _owe(self, order: Order) -> None:
         heappush(self._due, (order.priority_sequence, order))
 
     def _keep(self, order: Order) -> None:

@@ -15,7 +15,7 @@ from exchange.commands import (
 )
 from exchange.events import CommandRefused, Event, OrderAccepted, OrderCanceled, OrderRejected, TimeAdvanced
 from exchange.markets import Market, MarketStatus
-from exchange.orders import OrderType, PlaceOrder, Side, TimeInForce
+from exchange.orders import OrderType, PlaceOrder, SelfTradePrevention, Side, TimeInForce
 from matching_service.engine import Copy, Engine, Refusal
 
 SYMBOL = "BTC-USD"
@@ -119,11 +119,34 @@ def at_market(
     lots: int | None = None,
     tif: TimeInForce = TimeInForce.IOC,
     quote: int | None = None,
+    mode: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
 ) -> PlaceOrder:
     """A market order, by quantity or by quote quantity."""
-    return PlaceOrder(
-        order_id, account, order_id, SYMBOL, side, OrderType.MARKET, lots, None, tif, quote_quantity=quote
-    )
+    options: dict[str, Any] = {"quote_quantity": quote, "self_trade_prevention": mode}
+    return PlaceOrder(order_id, account, order_id, SYMBOL, side, OrderType.MARKET, lots, None, tif, **options)
+
+
+def stop(
+    order_id: str,
+    account: str,
+    side: Side,
+    lots: int,
+    stop_price: int,
+    at: int | None = None,
+    kind: OrderType | None = None,
+    tif: TimeInForce = TimeInForce.GTC,
+    **more: Any,
+) -> PlaceOrder:
+    """An order that waits for a stop price: a stop, with a price a stop_limit, or what `kind` says."""
+    kind = kind or (OrderType.STOP if at is None else OrderType.STOP_LIMIT)
+    more["stop_price_ticks"] = stop_price
+    return PlaceOrder(order_id, account, order_id, SYMBOL, side, kind, lots, at, tif, **more)
+
+
+def trailing(order_id: str, account: str, side: Side, lots: int, delta: int) -> PlaceOrder:
+    """A trailing stop."""
+    wish = (OrderType.TRAILING_STOP, lots, None, TimeInForce.GTC)
+    return PlaceOrder(order_id, account, order_id, SYMBOL, side, *wish, trailing_delta_ticks=delta)
 
 
 def row(event: Event) -> tuple[Any, ...]:

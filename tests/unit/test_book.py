@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.orders import OrderStatus, OrderType, PlaceOrder, Side, TimeInForce
+from exchange.orders import OrderStatus, OrderType, PlaceOrder, SelfTradePrevention, Side, TimeInForce
 from matching_service.accounts import Balance, Trader
-from matching_service.book import EAGEREST, MAX_FILLS, Book, Ending, Order
+from matching_service.book import EAGEREST, MAX_FILLS, MAX_PREVENTIONS, Book, Ending, Order
 from tests.engines import SYMBOL, buy, sell
 
 TRADERS = {name: Trader(name, Balance(name, "BTC"), Balance(name, "USD")) for name in ("alice", "bob", "carol")}
@@ -177,3 +177,39 @@ def test_those_who_left_never_outnumber_those_who_rest_by_more_than_eight(
 
         kept = sum(len(level.orders) for level in book.bids.levels.values())
         assert kept <= 2 * len(model) + 8
+
+
+def test_a_plan_meets_at_most_1000_orders_of_its_own_account() -> None:
+    mode = SelfTradePrevention.CANCEL_OLDEST
+    book = book_of(*(sell(f"own-{number}", "bob", 1, 100) for number in range(MAX_PREVENTIONS + 1)))
+
+    fills, ending = planned(book, buy("taker", "bob", 1, 100, self_trade_prevention=mode))
+
+    assert (len(fills), ending) == (1000, Ending.TOO_MANY)
+
+
+def test_1000_own_orders_and_1000_trades_count_apart() -> None:
+    mode = SelfTradePrevention.CANCEL_OLDEST
+    own = [sell(f"own-{number}", "bob", 1, 100) for number in range(MAX_PREVENTIONS)]
+    book = book_of(*own, *(sell(f"maker-{number}", "alice", 1, 100) for number in range(MAX_FILLS)))
+
+    fills, ending = planned(book, buy("taker", "bob", MAX_FILLS, 100, self_trade_prevention=mode))
+
+    assert (len(fills), ending) == (2000, Ending.DONE)
+
+
+def test_an_order_that_moves_to_the_back_is_met_last_and_leaves_nothing_behind() -> None:
+    orders = [order_of(sell(str(number), "alice", 1, 100)) for number in range(4)]
+    book = Book(quote_units_per_tick_lot=1)
+    for order in orders:
+        book.add(order)
+
+    book.move_back(orders[1])
+    book.take_out(orders[0])
+    book.move_back(orders[2])
+
+    assert resting(book)["asks"] == ["3", "1", "2"]
+    for order in (orders[3], orders[1], orders[2]):
+        order.ended = OrderStatus.CANCELED
+        book.remove(order)
+    assert book.asks.keys == []
