@@ -10,7 +10,7 @@ PYTHON_BIN := .venv/bin/python
 SAM := .venv-sam/bin/sam
 OWN := client bench deploy functions layers/exchange/exchange local matching_service tests
 
-.PHONY: help run demo test test-long test-compiled chaos simulate check format lint types template house sam-validate sam-build bench bench-core clean
+.PHONY: help run demo test test-long test-compiled chaos simulate check format lint types template house sam-validate sam-build bench bench-core bench-rivals clean
 .PHONY: check-template checkov deploy preflight image bootstrap destroy deploy-two-regions deploy-local invoke event cost picture
 
 help: ## what can be made
@@ -134,6 +134,12 @@ bench: compiled .compiled/made ## every figure beside its limit and its budget (
 bench-core: compiled .compiled/made ## book and engine alone, plain and compiled
 	@PYTHONPATH=$(CURDIR)/layers/exchange:$(CURDIR) $(PYTHON_BIN) -P -m bench.core $(ARGUMENTS)
 	@PYTHONPATH=$(CURDIR)/.compiled:$(CURDIR) exec $(PYTHON_BIN) -P -m bench.core $(ARGUMENTS)
+
+.venv-rivals/.installed: requirements/rivals.txt local/install.sh
+	@sh local/install.sh .venv-rivals requirements/rivals.txt && touch $@
+
+bench-rivals: compiled .compiled/made .venv-rivals/.installed ## our core beside other engines, in one run
+	@PYTHONPATH=$(CURDIR)/layers/exchange:$(CURDIR) $(PYTHON_BIN) -m bench.beside $(ARGUMENTS)
 
 clean: ## remove the state of `make run` (not while it runs)
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m local clean; else rm -rf .local; fi

@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.json import Decoder, Encoder
 
@@ -239,14 +240,36 @@ def measure(resting: int, commands: int, runs: int) -> None:
         print(f"  {name:28} p50 {p50:.2f} us   p99 {p99:.2f} us   p99.9 {p999:.2f} us   most {found[-1] / 1000:.0f} us")
 
 
+def write(load: Workload, path: Path) -> None:
+    """Write the workload in plain numbers: what to place, and what to cancel."""
+    numbers: dict[str, int] = {}
+    accounts = {name: number for number, name in enumerate(load.accounts, 1)}
+
+    def row(command: Command) -> list[object]:
+        if isinstance(command, CancelOrder):
+            return ["cancel", numbers[command.order_id], accounts[command.account_id]]
+        assert isinstance(command, PlaceOrder)
+        number = numbers.setdefault(command.order_id, len(numbers) + 1)
+        is_ioc = command.time_in_force is TimeInForce.IOC
+        of = (accounts[command.account_id], command.side is BUY, command.price_ticks, command.quantity_lots, is_ioc)
+        return ["place", number, *of]
+
+    resting = [row(command) for command in load.resting]
+    path.write_text(json.dumps({"resting": resting, "commands": [row(command) for command in load.commands]}))
+
+
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--resting", type=int, nargs="+", default=[1_000, 1_000_000])
     parser.add_argument("--commands", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--dump", type=Path, help="write the workload as JSON, for `bench.rivals`, and measure nothing")
     parser.add_argument("--rates", action="store_true", help="print the two rates of one run as JSON, and nothing else")
     arguments = parser.parse_args()
+    if arguments.dump:
+        write(workload(arguments.resting[0], arguments.commands), arguments.dump)
+        return
     if arguments.rates:
         load = workload(arguments.resting[0], arguments.commands)
         print(json.dumps({"book": book_rate(load), "engine": engine_rate(load)}))

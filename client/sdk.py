@@ -91,7 +91,10 @@ class Client:
     # What traders ask
 
     def place(self, order: Document) -> Document:
-        """Place one order, under a client_order_id made here where it has none; return `{"order", "fills"}`."""
+        """Place one order, under a client_order_id made here where it has none; return `{"order", "fills"}`.
+
+        While no leader answers it is `{"order"}`, `queued`: it will be executed once, or expire, and `order` tells.
+        """
         return self.call("POST", "/v1/orders", document=with_id(order))
 
     def place_batch(self, orders: list[Document]) -> list[Document]:

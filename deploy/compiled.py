@@ -50,7 +50,9 @@ def told(source: str) -> str:
             _make_native(statement)
         body += _constants(statement)
     at = 1 if body and isinstance(body[0], ast.Expr) else 0
-    header = "from typing import Final\nfrom mypy_extensions import mypyc_attr"
+    text = "\n".join(ast.unparse(statement) for statement in body)
+    needed = (("from typing import Final", ": Final"), ("from mypy_extensions import mypyc_attr", "@mypyc_attr"))
+    header = "\n".join(line for line, use in needed if use in text)
     tree.body = [*body[:at], *ast.parse(header).body, *body[at:]]
     return ast.unparse(ast.fix_missing_locations(tree))
 

@@ -155,7 +155,12 @@ def bindings(addresses: Addresses, secrets: Secrets, settings: Settings, orders_
             "LOG_LEVEL": settings.log_level,
             "HOME_REGION": "local",
         },
-        always=AWS_VARIABLES | {"AWS_ENDPOINT_URL": addresses.aws_endpoint_url, "AWS_ENDPOINT_URL_KINESIS": orders_url},
+        always=AWS_VARIABLES
+        | {
+            "AWS_ENDPOINT_URL": addresses.aws_endpoint_url,
+            "AWS_ENDPOINT_URL_KINESIS": orders_url,
+            "ENGINE_SILENCE_MS": str(settings.engine_silence_ms),
+        },
     )
 
 
@@ -169,7 +174,6 @@ def order_stream(state: State, fd: int, port: int, addresses: Addresses, environ
         environment,
         probes.serves_http(port),
         pass_fds=(fd,),
-        niceness=STREAM,
     )
 
 

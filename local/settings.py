@@ -29,6 +29,7 @@ class Settings:
     environment: str = "auto"
     environments: int = 16  # orders mostly wait for their commit: 16 make larger batches than 8, 28 % more orders/s
     public_per_second: int = 10_000
+    engine_silence_ms: int = 300  # so long a function waits for the leader before an order goes to the waiting room
     gateway_host: str = "127.0.0.1"  # where the matching service listens: a container cannot reach loopback
     log_level: str = "INFO"
 

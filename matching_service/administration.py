@@ -23,7 +23,7 @@ from exchange.events import (
     Transferred,
 )
 from exchange.markets import Asset, Market, MarketStatus, step_problem
-from matching_service import auctions, fees
+from matching_service import auctions, bands, fees
 from matching_service.accounts import EXTERNAL, Account
 from matching_service.endings import refused
 from matching_service.fees import RATE_ONE
@@ -187,6 +187,7 @@ def create_market(state: State, command: CreateMarket) -> list[Event]:
     assert settings.status_before_halt is None
     live = state.list_market(settings, state.sequence)
     state.changed_markets[live] = None
+    bands.lay(live)
     if settings.status is not MarketStatus.AUCTION:
         return [MarketCreated(settings)]
     return [MarketCreated(settings), auctions.start(state, live, None)]

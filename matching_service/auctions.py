@@ -133,25 +133,28 @@ def indicate(state: State, market: LiveMarket) -> list[Event]:
     return [IndicationChanged(market.settings.symbol, *new)]
 
 
-def follow_events(state: State, events: list[Event]) -> None:
-    """Let auctions that these events are about be looked at where the command ends, with what they changed."""
-    for market in state.auctions:
-        about = [event for event in events if getattr(event, "symbol", None) == market.settings.symbol]
-        if about:
-            state.unsettled[market] = None
-        for event in about:
-            if type(event) is OrderAccepted:
-                order = state.orders.get(event.order_id)
-                if order is not None and order.key in market.collected and not order.is_waiting:
-                    market.collected[order.key] += order.remaining_lots
-            elif type(event) is OrderCanceled and event.resting_lots:
-                assert event.remaining_lots is not None
-                key = _key(event.side, event.price_ticks)
-                if key in market.collected:
-                    market.collected[key] -= event.remaining_lots
-            elif type(event) is OrderAmended:
-                for price_ticks in (event.old_price_ticks, event.price_ticks):
-                    market.collected.pop(_key(event.side, price_ticks), None)
+def follow_events(state: State, market: LiveMarket, events: list[Event]) -> bool:
+    """Follow what a command did to what an auction has collected; say whether it may have changed anything."""
+    collected = market.collected
+    about = [event for event in events if _symbol(event) == market.settings.symbol]
+    for event in about:
+        if type(event) is OrderAccepted:
+            order = state.orders.get(event.order_id)
+            if order is not None and order.key in collected and not order.is_waiting:
+                collected[order.key] += order.remaining_lots
+        elif type(event) is OrderCanceled and event.resting_lots:
+            assert event.remaining_lots is not None
+            key = _key(event.side, event.price_ticks)
+            if key in collected:
+                collected[key] -= event.remaining_lots
+        elif type(event) is OrderAmended:
+            for price_ticks in (event.old_price_ticks, event.price_ticks):
+                collected.pop(_key(event.side, price_ticks), None)
+    return bool(about) or not collected
+
+
+def _symbol(event: Event) -> str | None:
+    return event.market.symbol if type(event) is MarketChanged else getattr(event, "symbol", None)
 
 
 def _key(side: Side, price_ticks: int | None) -> int:
@@ -177,8 +180,7 @@ def set_status(
         figures.indicative_lots = figures.surplus_lots = 0
     market.collected.clear()
     follow(state, market)
-    state.changed_markets[market] = None
-    state.unsettled[market] = None
+    state.changed_markets[market] = state.unsettled[market] = None
 
 
 def follow(state: State, market: LiveMarket) -> None:
@@ -188,7 +190,7 @@ def follow(state: State, market: LiveMarket) -> None:
     if market.settings.status is not AUCTION:
         state.auctions.pop(market, None)
         return
-    state.auctions[market] = None
+    state.auctions[market] = state.unsettled[market] = None
     if market.figures.auction_ends is not None:
         key = market.settings.symbol
         state.timers.arm(Timer(market.figures.auction_ends, Kind.AUCTION_END, market.created_sequence, key))

@@ -1,10 +1,11 @@
 """How far from its reference a market's price may go in one step; it knows no order."""
 
-from exchange.markets import ReferencePolicy
+from exchange.markets import MarketStatus, ReferencePolicy
 from matching_service.fees import RATE_ONE
 from matching_service.state import LiveMarket
 
 LAST_AUCTION = ReferencePolicy.LAST_AUCTION
+OPEN = MarketStatus.OPEN
 
 
 def reference(market: LiveMarket) -> int | None:
@@ -19,7 +20,7 @@ def lay(market: LiveMarket) -> None:
     While orders are collected there is none.
     """
     width, middle = market.settings.price_band, reference(market)
-    if width is None or middle is None or market.book.is_collecting:
-        market.book.band = None
-    else:
+    market.book.band = None
+    if width is not None and middle is not None and not market.book.is_collecting:
         market.book.band = (-(-middle * (RATE_ONE - width) // RATE_ONE), middle * (RATE_ONE + width) // RATE_ONE)
+    market.is_restricted = market.settings.status is not OPEN or market.book.band is not None

@@ -39,7 +39,6 @@ from matching_service import (
     administration,
     advancing,
     amending,
-    auctions,
     canceling,
     endings,
     entering,
@@ -99,8 +98,6 @@ class Engine:
         if time != state.time:
             state.advance(time)
         events = APPLY[type(command)](state, command)
-        if state.auctions:
-            auctions.follow_events(state, events)
         if state.unsettled:
             events += finish(state, events)
         return events
@@ -159,7 +156,8 @@ class Engine:
     def next_timer(self) -> int | None:
         """Return from when on an `AdvanceTime` is owed, None while nothing waits for one."""
         state = self._state
-        return state.time if state.unsettled else state.timers.next()
+        is_owed = any(market not in state.auctions for market in state.unsettled)
+        return state.time if is_owed else state.timers.next()
 
     def asset(self, name: str) -> Asset:
         """Return an asset that exists."""

@@ -1,5 +1,7 @@
 """What a trade costs each side: rates by the volume of 30 UTC days, and rebates; it moves no money."""
 
+from collections.abc import Iterable
+
 from exchange.events import Event, TierChanged
 from exchange.markets import RATE_DECIMALS, Market
 from matching_service.accounts import FeeVolume, Trader
@@ -63,13 +65,14 @@ def fire_day(state: State, symbol: str) -> list[Event]:
     figures = market.figures
     figures.fee_day = day = state.time // DAY_US
     state.changed_markets[market] = None
-    changed = find_tiers(market, market.settings)
-    for trader in market.traders.values():
+    traders = [trader for trader in market.traders.values() if trader.volumes]
+    changed = _find(market, market.settings, traders)
+    for trader in traders:
         while trader.volumes and not counts(trader.volumes[0], day):
             volume = trader.volumes.pop(0)
             volume.quote = 0
             state.changed_fee_volumes[volume] = None
-    if not any(trader.volumes for trader in market.traders.values()):
+    if not any(trader.volumes for trader in traders):
         figures.fee_day = None
     follow(state, market)
     return changed
@@ -77,16 +80,20 @@ def fire_day(state: State, symbol: str) -> list[Event]:
 
 def find_tiers(market: LiveMarket, before: Market) -> list[Event]:
     """Find everybody's tier anew; return who of those with a volume pays other rates than `before`, by account."""
-    changed: list[Event] = []
+    return _find(market, before, market.traders.values())
+
+
+def _find(market: LiveMarket, before: Market, traders: Iterable[Trader]) -> list[Event]:
+    changed: dict[str, Event] = {}
     settings, day = market.settings, market.figures.fee_day or 0
-    for account_id, trader in sorted(market.traders.items()):
+    for trader in traders:
         old = trader.tier or before
         trader.tier = settings.fee_tier(_volume(trader, day))
         new = trader.tier or settings
         rates = (new.maker_fee_rate, new.taker_fee_rate)
         if trader.volumes and rates != (old.maker_fee_rate, old.taker_fee_rate):
-            changed.append(TierChanged(account_id, settings.symbol, *rates))
-    return changed
+            changed[trader.account_id] = TierChanged(trader.account_id, settings.symbol, *rates)
+    return [event for _, event in sorted(changed.items())]
 
 
 def _volume(trader: Trader, day: int) -> int:

@@ -3,7 +3,7 @@
 from exchange.events import Event, Trade
 from exchange.markets import MarketStatus
 from matching_service import bands
-from matching_service.auctions import indicate
+from matching_service.auctions import follow_events, indicate
 from matching_service.book import MAX_FILLS
 from matching_service.state import LiveMarket, State
 from matching_service.triggering import fire
@@ -16,13 +16,15 @@ OPEN = MarketStatus.OPEN
 def finish(state: State, events: list[Event]) -> list[Event]:
     """Let happen what a command with these `events` set off, and return it.
 
-    `state.unsettled` are the markets where something may have to; what stays in it is owed to the next command.
+    `state.unsettled` are the markets where something may have to; what stays in it is owed to the next command, but for
+    auctions, which are always looked at.
     """
     trades = _count_trades(events)
     triggered = 0
     following: list[Event] = []
     for market in sorted(state.unsettled, key=lambda market: market.created_sequence):
-        state.changed_markets[market] = None
+        if market in state.auctions and not follow_events(state, market, events):
+            continue
         _follow_price(state, market)
         is_owed = False
         while market.settings.status is OPEN and market.triggers.has_due():
@@ -37,9 +39,11 @@ def finish(state: State, events: list[Event]) -> list[Event]:
             triggered += 1
             trades += _count_trades(happened)
             _follow_price(state, market)
-        bands.lay(market)
         if market in state.auctions:
             following += indicate(state, market)
+            continue
+        bands.lay(market)
+        state.changed_markets[market] = None
         if not is_owed:
             del state.unsettled[market]
     return following

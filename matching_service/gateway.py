@@ -76,7 +76,7 @@ class Session(asyncio.Protocol):
 
     def reply(self, message: wire.Reply) -> None:
         """Send one message, if the peer is still there; one that does not read is cut off."""
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(wire.frame(message))
         if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
@@ -93,7 +93,6 @@ class Session(asyncio.Protocol):
         """Close when everything said so far is sent."""
         if self.transport is not None:
             self.transport.close()
-            self.transport = None
 
     def _take(self, request: wire.Request) -> None:
         if isinstance(request, wire.Hello):
@@ -144,6 +143,8 @@ class Gateway:
             self.server.close()
         for session in list(self.sessions):
             session.cut_off("the gateway stops")
+        while self.sessions:  # the event loop closes each in its next turns
+            await asyncio.sleep(0)
 
     def drop_sessions(self) -> None:
         """Close every session when its answers are sent: their task leads no longer."""

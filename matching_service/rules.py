@@ -3,7 +3,7 @@
 from exchange.amounts import UNITS_BOUND
 from exchange.markets import MarketStatus
 from exchange.orders import PlaceOrder
-from matching_service.book import BUY, NO_MATCH, Band, Ending, Fill, Order
+from matching_service.book import BUY, NO_MATCH, Ending, Fill, Order
 from matching_service.state import FOK, GTC, IOC, NOT_FOUND, Copy, LiveMarket, Refusal, State
 
 MAX_OPEN_ORDERS = 1000
@@ -43,20 +43,19 @@ def refusal(
     `others` are the open orders of its account beside it.
     """
     placed, settings = order.placed, market.settings
-    if settings.status is not OPEN or not order.trader.may_trade:
-        code = _closed(market, order)
+    if market.is_restricted or not order.trader.may_trade:
+        code = _closed(market, order) or _out_of_band(market, order)
         if code is not None:
             return code
     lots, price_ticks = placed.quantity_lots, placed.price_ticks
-    worth: int | None = needed
-    if lots is not None:
-        worth = None if price_ticks is None else lots * price_ticks * market.quote_units_per_tick_lot
-    if worth is not None and worth < settings.min_notional:
-        return "order.min_notional"
-    if lots is not None and lots > settings.max_quantity:
-        return "order.max_quantity"
-    if market.book.band is not None and _leaves_band(placed, market.book.band):
-        return "order.price_band"
+    if lots is None:
+        if needed < settings.min_notional:
+            return "order.min_notional"
+    else:
+        if price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot < settings.min_notional:
+            return "order.min_notional"
+        if lots > settings.max_quantity:
+            return "order.max_quantity"
     tif = placed.time_in_force
     if (tif is GTC or tif not in AT_ONCE or order.is_waiting) and others >= MAX_OPEN_ORDERS:
         return "order.too_many_open"
@@ -69,10 +68,9 @@ def refusal(
 
 def reduction_refusal(market: LiveMarket, order: Order) -> str | None:
     """Return the first rule that an order breaks which has been given less quantity, and stays where it is."""
-    if market.settings.status is not OPEN or not order.trader.may_trade:
-        code = _closed(market, order)
-        if code is not None:
-            return code
+    code = _closed(market, order)
+    if code is not None:
+        return code
     price_ticks, lots = order.placed.price_ticks, order.placed.quantity_lots
     assert lots is not None
     if price_ticks is not None and lots * price_ticks * market.quote_units_per_tick_lot < market.settings.min_notional:
@@ -89,20 +87,23 @@ def waiting_refusal(market: LiveMarket, order: Order, needed: int, available: in
 
 
 def _closed(market: LiveMarket, order: Order) -> str | None:
-    """Return why an order may not enter a market that is not open, or of an account that is not active."""
+    """Return why an order may not enter a market that is not open, or one of an account that is not active."""
     placed, is_collecting = order.placed, market.book.is_collecting and market.figures.uncrossing_ticks is None
     if not order.trader.may_trade:
         return "account.suspended"
     rests = placed.price_ticks is not None and placed.time_in_force not in AT_ONCE and not placed.post_only
-    return None if is_collecting and (rests or order.is_waiting) else "order.market_closed"
+    is_taken = market.settings.status is OPEN or (is_collecting and (rests or order.is_waiting))
+    return None if is_taken else "order.market_closed"
 
 
-def _leaves_band(placed: PlaceOrder, band: Band) -> bool:
-    """Say whether the price of an order is one beyond which its market must not go."""
-    if placed.price_ticks is None:
-        return False
+def _out_of_band(market: LiveMarket, order: Order) -> str | None:
+    """Return why an order may not have its price: its market must not go there in one step."""
+    band, price_ticks = market.book.band, order.placed.price_ticks
+    if band is None or price_ticks is None:
+        return None
     lowest, highest = band
-    return placed.price_ticks > highest if placed.side is BUY else placed.price_ticks < lowest
+    is_beyond = price_ticks > highest if order.placed.side is BUY else price_ticks < lowest
+    return "order.price_band" if is_beyond else None
 
 
 def spending(market: LiveMarket, order: Order, fills: list[Fill]) -> int:

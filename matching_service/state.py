@@ -79,7 +79,7 @@ class LiveMarket:
     """A market as the engine holds it: its settings, its book, what it came to, who has traded, where its fees go.
 
     `collected` are the lots at those keys that an auction has looked at: with thousands of orders at a price, adding up
-    anew after each command would be most of its cost.
+    anew after each command would be most of its cost. The market `is_restricted` unless it is open and without a band.
     """
 
     settings: Market
@@ -91,6 +91,7 @@ class LiveMarket:
     figures: MarketFigures
     traders: dict[str, Trader] = field(default_factory=dict)
     collected: dict[int, int] = field(default_factory=dict)
+    is_restricted: bool = False
     triggers: Triggers = field(default_factory=Triggers)
 
     def fee_volumes(self) -> Iterator[FeeVolume]:

@@ -21,8 +21,8 @@ from tests.naive import NaiveOrder, Row
 from tests.naive_tiers import DAY, NaiveTiers, rounded_up
 
 NOTHING = (None, 0, 0)
-LATER = ("order.too_many_open", "order.would_cross", "order.insufficient_funds", None)
-"""What is looked at after the band."""
+EARLIER = ("order.market_closed", "account.suspended")
+"""What is looked at before the band."""
 
 
 def naive_price(
@@ -126,7 +126,7 @@ class NaiveExchange(NaiveTiers):
             return "account.suspended"
         if self.market.status != "auction":
             code = super().refusal(order)
-            if code in LATER and placed.price_ticks is not None and not self.is_in_band(placed.price_ticks):
+            if code not in EARLIER and placed.price_ticks is not None and not self.is_in_band(placed.price_ticks):
                 width = Fraction(self.market.price_band or 0, 10**9) * (1 if placed.side == "buy" else -1)
                 edge = (self.band_around or 0) * (1 + width)
                 if placed.price_ticks > edge if placed.side == "buy" else placed.price_ticks < edge:

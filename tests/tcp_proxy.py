@@ -1,9 +1,10 @@
-"""A TCP proxy that can reset, silence and delay what passes through it."""
+"""A TCP proxy that passes on, delays, resets or swallows what goes through it, as it is told from one moment on."""
 
 import asyncio
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -18,8 +19,8 @@ class TcpProxy:
     def __init__(self, upstream: int, loop: asyncio.AbstractEventLoop) -> None:
         self.upstream = upstream
         self.port = 0
-        self.reply_delay_s = 0.0
-        self.is_silent = False
+        self.delay_s = 0.0
+        self.is_swallowing = False
         self.halves: set[_Half] = set()
         self.joining: set[asyncio.Task[None]] = set()
         self._loop = loop
@@ -28,20 +29,20 @@ class TcpProxy:
         """Reset every connection."""
         self._do(_Half.reset)
 
-    def silence(self) -> None:
-        """Let nothing pass, neither way, and close nothing."""
-        self.is_silent = True
+    def swallow(self) -> None:
+        """Let nothing pass, neither way, and close nothing: a network that is gone, and tells nobody."""
+        self.is_swallowing = True
         self._do(_Half.pause)
 
-    def heal(self) -> None:
+    def pass_on(self) -> None:
         """Let everything pass at once, what was held back first."""
-        self.is_silent = False
-        self.reply_delay_s = 0.0
+        self.is_swallowing = False
+        self.delay_s = 0.0
         self._do(_Half.go_on)
 
-    def delay_replies(self, seconds: float) -> None:
-        """Hold back so long what comes from the server."""
-        self.reply_delay_s = seconds
+    def delay(self, seconds: float) -> None:
+        """Hold back every piece so long, both ways."""
+        self.delay_s = seconds
 
     def join(self, client: "_Half") -> None:
         """Connect a client with the server; called in the loop."""
@@ -81,12 +82,13 @@ class _Half(asyncio.Protocol):
         self.is_server = other is not None
         self.other = other
         self.early: list[bytes] = []
+        self.held: deque[bytes] = deque()
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.proxy.halves.add(self)
-        if self.proxy.is_silent:
+        if self.proxy.is_swallowing:
             self.pause()
         elif not self.is_server:
             self.proxy.join(self)
@@ -94,8 +96,9 @@ class _Half(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.other is None:
             self.early.append(data)
-        elif self.is_server and self.proxy.reply_delay_s:
-            self.proxy._loop.call_later(self.proxy.reply_delay_s, self.other.write, data)
+        elif self.proxy.delay_s:
+            self.held.append(data)
+            self.proxy._loop.call_later(self.proxy.delay_s, self.release)
         else:
             self.other.write(data)
 
@@ -108,11 +111,18 @@ class _Half(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
+    def release(self) -> None:
+        """Pass on the oldest piece that is held back, if any is."""
+        if self.held and self.other is not None:
+            self.other.write(self.held.popleft())
+
     def pause(self) -> None:
         if self.transport is not None:
             self.transport.pause_reading()
 
     def go_on(self) -> None:
+        while self.held:
+            self.release()
         if self.transport is not None:
             self.transport.resume_reading()
         if not self.is_server and self.other is None:

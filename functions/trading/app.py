@@ -179,7 +179,7 @@ def order_by_client_id(client_order_id: str) -> Response[str]:
     symbol = _symbol(pages.query_of(app.received.query, "symbol"))
     if not CLIENT_ORDER_ID.fullmatch(client_order_id):
         raise _no_order()
-    ids = [order_id_of(cell, caller.account_id, client_order_id) for cell in clients().markets.cells()]
+    ids = [order_id_of(cell, caller.account_id, client_order_id) for cell in _cells()]
     found = _found(caller, ids, lambda: _orders().newest_of(caller.account_id, ids, symbol))
     return _shown(found if found is None or symbol in (None, found.placed.symbol) else None)
 
@@ -322,6 +322,14 @@ def _queued(queued: Queued, command: PlaceOrder | CancelOrder | AmendOrder) -> R
         return answered(outcomes.unread_document(command.order_id, command.account_id), 202)
     document: Document = {"order": order_document(queued.order, _market(queued.order.placed.symbol))}
     return answered({**document, "replayed": True} if queued.replayed else document, 202)
+
+
+def _cells() -> list[int]:
+    """Return the cells in which an order may be; this function's own while the database cannot tell."""
+    try:
+        return clients().markets.cells()
+    except DatabaseAway:
+        return [clients().settings.cell]
 
 
 def _found(caller: Caller, order_ids: list[str], read: Callable[[], OrderRecord | None]) -> OrderRecord | None:

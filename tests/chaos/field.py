@@ -77,6 +77,8 @@ class Field:
 
     def start_again(self, variables: Mapping[str, str]) -> None:
         """Start the system anew where it was: its state and its port."""
+        with self.system.process as ended:
+            ended.wait(RECOVERY_S)
         port = urlsplit(self.system.base_url).port
         assert port is not None
         self.system = start(self.system.state, port, variables)

@@ -1,5 +1,6 @@
 """Traders that place orders through a fault and write down every call and its final answer."""
 
+import hashlib
 import random
 import threading
 import time
@@ -148,7 +149,7 @@ def trading(credentials: Credentials, seed: object, names: tuple[str, ...]) -> I
     stopping = threading.Event()
     traders = [
         Trader(
-            f"{name}-{number}-{seed}",
+            f"{name}-{number}-{hashlib.sha256(str(seed).encode()).hexdigest()[:8]}",  # ids have at most 36 characters
             credentials.account(name),
             credentials.base_url,
             random.Random(f"{seed}/{name}/{number}"),

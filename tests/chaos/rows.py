@@ -101,5 +101,6 @@ ROWS: dict[str, Row] = {
     "everything": Row("kill -9 of every process at once, and a new start", rows_leader.everything_killed, 5),
     "restart-leader": Row("the leader asked to end, as by a deployment", rows_leader.rolling_restart, 20),
     "standby-kill": Row("kill -9 of the leader beside a standby", rows_tasks.killed_beside_standby, 20),
+    "hand-over": Row("the leader asked to end beside a standby", rows_tasks.handed_over, 10),
     "standby-stop": Row("SIGSTOP of the leader beside a standby, then CONT", rows_tasks.stopped_beside_standby, 15),
 }  # fmt: skip

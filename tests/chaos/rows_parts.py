@@ -8,8 +8,8 @@ import redis
 from tests.chaos.field import Field
 from tests.chaos.processes import children_of, kill, pause
 from tests.chaos.stores import Stores
-from tests.chaos.tcp_proxy import TcpProxy
 from tests.faulty_proxy import LoseReply, Reply
+from tests.tcp_proxy import TcpProxy
 
 THROTTLED = Reply(400, b'{"__type":"ProvisionedThroughputExceededException","message":"Rate exceeded"}')
 AWAY = Reply(500, b'{"__type":"InternalFailure","message":"away"}')

@@ -3,7 +3,7 @@
 import signal
 
 from tests.chaos.clock import clock_variables
-from tests.chaos.field import RECOVERY_S, Field
+from tests.chaos.field import RECOVERY_S, Field, Violation
 from tests.chaos.processes import kill, pause
 from tests.chaos.second_task import second_task
 
@@ -38,6 +38,24 @@ def stopped_beside_standby(field: Field) -> None:
             field.acknowledged(20)
             field.fault()
         field.acknowledged(20)
+
+
+def handed_over(field: Field) -> None:
+    """Ask the leader to end while a second task stands by, and that one in its turn: nobody asks more than twice."""
+    for _ in range(field.times):
+        with second_task(field.system, {}) as other:
+            field.acknowledged(20, 60)
+            field.fault()
+            field.system.kill(LEADER, signal.SIGTERM)
+            field.acknowledged(20)
+            field.system.line(f"{LEADER} serves again", RECOVERY_S)
+            field.acknowledged(20)
+            field.fault()
+            other.terminate()
+            field.acknowledged(20)
+    most = max(trader.most_attempts for trader in field.traders)
+    if most > 2:
+        raise Violation(f"a call was sent {most} times until it was answered")
 
 
 def stepped_clock(field: Field) -> None:

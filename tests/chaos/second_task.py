@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.e2e.system import ROOT, System
 from tests.until import until
 
-START_S = 60.0
+START_S = 180.0
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from local import parts, postgres, probes
 from local.settings import inherited
 from local.state import State
 from local.supervisor import Supervisor
-from tests.chaos.tcp_proxy import TcpProxy, tcp_proxy
 from tests.faulty_proxy import Proxy, faulty_proxy
+from tests.tcp_proxy import TcpProxy, tcp_proxy
 
 START_S = 60.0
 
@@ -56,6 +56,7 @@ def stores(folder: Path) -> Iterator[Stores]:
         asyncio.run_coroutine_threadsafe(supervisor.stop(), loop).result(START_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
         state.release()
 
 

@@ -8,15 +8,16 @@ from tests.chaos.playing import played
 
 SEED = "20261126"
 SHORT = {
-    "kill-after-insert": 2,
-    "kill-after-commit": 2,
+    "kill-after-insert": 1,
+    "kill-after-commit": 1,
+    "kill-before-acknowledge": 1,
     "stop-in-transaction": 1,
     "poison-twice": 1,
+    "lose-replies": 1,
+    "kill-primary": 1,
     "copies": 2,
     "everything": 1,
-    "kill-primary": 1,
-    "lose-replies": 1,
-    "clock": 1,
+    "standby-kill": 1,
 }
 
 

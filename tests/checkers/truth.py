@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exchange import amounts
-from exchange.commands import Command, Journaled
+from exchange.commands import Command, Journaled, PlacePair
 from exchange.documents import Document, order_document
 from exchange.events import CommandRefused, Event, OrderCanceled, OrderRejected, Trade
 from exchange.markets import Market
@@ -71,7 +71,10 @@ def truth_of(cell: int, journaled: Iterable[Journaled]) -> Truth:
 
 
 def _note_command(truth: Truth, sequence: int, command: Command) -> None:
-    if isinstance(command, PlaceOrder):
+    if isinstance(command, PlacePair):
+        truth.entered[command.first.order_id].append(sequence)
+        truth.entered[command.second.order_id].append(sequence)
+    elif isinstance(command, PlaceOrder):
         truth.entered[command.order_id].append(sequence)
     elif request_id := getattr(command, "request_id", ""):
         truth.requests[request_id].append(sequence)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -204,6 +205,25 @@ def test_a_dead_man_s_switch_fires_after_a_restart(given: Settings) -> None:
 
     assert canceled is not None and canceled.reason == "dead_man"
     assert spared.status is OrderStatus.NEW
+    assert check_all(given.database_url) + check_replay(given.database_url) == []
+
+
+def test_timers_fire_under_the_standby_that_took_over(given: Settings) -> None:
+    placed = limit("a", SELL, 5, 10_000)
+    orders = every_type()
+    with ExitStack() as leading, ExitStack() as standing_by:
+        first = leading.enter_context(serving(given))
+        seeded(first)
+        submitted(first, limit("bob-1", SELL, 1, 10_000), limit("price", BUY, 1, 10_000), *orders)
+        second = standing_by.enter_context(serving(given))
+        submitted(first, placed, CancelAllAfter("x-1", "acc_alice", 2_000))
+
+        leading.close()
+        canceled = until(lambda: _if(as_it_is(second, placed), OrderStatus.CANCELED), 15)
+        others = [as_it_is(second, order) for order in orders]
+
+    assert canceled is not None and canceled.reason == "dead_man"
+    assert {order.reason for order in others} == {"dead_man"}
     assert check_all(given.database_url) + check_replay(given.database_url) == []
 
 

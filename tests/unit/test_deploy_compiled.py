@@ -21,7 +21,6 @@ def test_constants_become_final_each_for_itself() -> None:
     assert told.splitlines() == [
         '"""Doc."""',
         "from typing import Final",
-        "from mypy_extensions import mypyc_attr",
         "BUY: Final = 1",
         "SELL: Final = 2",
         "LIMIT: Final = 3",

@@ -4,9 +4,9 @@ import pytest
 
 from exchange.commands import CancelOrder, Command, Transfer
 from exchange.events import CommandRefused
-from exchange.orders import OrderStatus
+from exchange.orders import OrderStatus, OrderType, PlaceOrder, Side, TimeInForce
 from matching_service.engine import Copy, Engine
-from tests.engines import TIME, Desk, buy, rejected, sell
+from tests.engines import SYMBOL, TIME, Desk, buy, rejected, sell
 
 
 def test_every_applied_command_takes_the_next_sequence_and_its_time() -> None:
@@ -113,3 +113,23 @@ def test_a_state_whose_holds_do_not_fit_its_open_orders_is_not_restored() -> Non
 
     with pytest.raises(AssertionError):
         Engine.restore(snapshot)
+
+
+def test_a_trailing_trigger_that_moves_is_stored_and_no_change_that_anybody_sees() -> None:
+    desk = Desk(funds=100_000)
+    desk.do(sell("1-a", "alice", 1, 100))
+    desk.do(buy("1-b", "bob", 1, 100))
+    trailing = (OrderType.TRAILING_STOP, 1, None, TimeInForce.GTC)
+    desk.do(PlaceOrder("1-t", "carol", "1-t", SYMBOL, Side.SELL, *trailing, trailing_delta_ticks=10))
+    before = desk.engine.record("1-t")
+    desk.do(sell("1-c", "alice", 1, 105))
+    desk.engine.take_changes()
+
+    desk.do(buy("1-d", "bob", 1, 105))
+
+    after = desk.engine.record("1-t")
+    assert before is not None and after is not None
+    assert (before.trigger_ticks, after.trigger_ticks) == (90, 95)
+    assert (after.sequence, after.updated_time) == (before.sequence, before.updated_time)
+    changed = [order.placed.order_id for order in desk.engine.take_changes().orders]
+    assert sorted(changed) == ["1-c", "1-d", "1-t"]

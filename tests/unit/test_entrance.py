@@ -26,14 +26,14 @@ SILENT = Unavailable("silent", execution="unknown")
 class Engine:
     """A leader that says what it is told to, and remembers what it was asked."""
 
-    def __init__(self, said: Answer | Unavailable = DONE) -> None:
+    def __init__(self, said: Answer | Unavailable | Rejected = DONE) -> None:
         self.said = said
         self.asked: list[Command] = []
 
     def submit(self, commands: Sequence[Command], test: bool = False, silence_ms: int | None = None) -> list[Answer]:
         assert not test
         self.asked += commands
-        if isinstance(self.said, Unavailable):
+        if isinstance(self.said, Exception):
             raise self.said
         return [self.said]
 
@@ -64,7 +64,8 @@ class Room:
         self.refusal = refusal
         self.entered: list[tuple[Queueable, int]] = []
 
-    def enter(self, command: Queueable, arrived: int) -> None:
+    def enter(self, command: Queueable, arrived: int, within_s: float) -> None:
+        assert 0.3 <= within_s <= 1.2
         if self.refusal is not None:
             raise self.refusal
         self.entered.append((command, arrived))
@@ -112,6 +113,15 @@ def test_an_order_waits_when_the_leader_does_not_answer(failure: Unavailable) ->
 
     assert answer == Queued(waiting_order(ORDER, NOW))
     assert (room.entered, breaker.heard) == ([(ORDER, NOW)], ["failed"])
+
+
+def test_a_leader_that_takes_no_more_has_answered() -> None:
+    room, breaker = Room(), Breaker()
+
+    with pytest.raises(Rejected):
+        entrance(Engine(Rejected("rate.limited", "busy")), room, breaker=breaker).place(ORDER, is_async=False)
+
+    assert (room.entered, breaker.heard) == ([], ["succeeded"])
 
 
 def test_behind_an_open_breaker_nobody_is_asked() -> None:
@@ -193,6 +203,14 @@ def test_without_a_database_a_new_order_waits_all_the_same() -> None:
     room = Room()
 
     assert isinstance(entrance(Engine(AWAY), room, Tables(is_away=True)).place(ORDER, is_async=False), Queued)
+    assert room.entered == [(ORDER, NOW)]
+
+
+def test_when_the_leader_took_its_time_to_say_nothing_the_tables_are_not_asked_any_more() -> None:
+    room, times = Room(), iter((NOW, NOW + 700_000, NOW + 700_000))
+    late = Entrance(Engine(SILENT), Breaker(), room, Tables(RESTING), 300, lambda: next(times))
+
+    assert isinstance(late.place(ORDER, is_async=False), Queued)
     assert room.entered == [(ORDER, NOW)]
 
 

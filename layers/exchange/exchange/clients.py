@@ -7,7 +7,7 @@ from exchange.limits import Limiter
 from exchange.observability import Logger
 from exchange.settings import AwsAccess, Edge, load
 from exchange.stores.cache import Cache
-from exchange.stores.database import Database, Impatient
+from exchange.stores.database import IMPATIENT_S, Database, Impatient, Readable
 from exchange.stores.leaders import LeaderDirectory
 from exchange.stores.markets import Markets
 from exchange.stores.order_stream import OrderStream
@@ -25,7 +25,7 @@ class Clients:
         self.database = Database(settings.database_url, settings.database_password)
         self.markets = Markets(self.database)
         self.limiter = Limiter(settings, self.cache)
-        soon = Impatient(self.database)
+        soon = self.within(IMPATIENT_S)
         directory = LeaderDirectory(self.cache, soon, settings.cell)
         self.engine = GatewayClient(directory, settings.gateway_secret, settings.engine_timeout_ms)
         self.waiting_room = _waiting_room(settings, self.cache)
@@ -36,6 +36,10 @@ class Clients:
             Orders(soon, self.markets),
             settings.engine_silence_ms,
         )
+
+    def within(self, seconds: float) -> Readable:
+        """Return the database for one who must answer soon: there is another way to do what is asked."""
+        return Impatient(self.database, seconds) if self.settings.orders_stream else self.database
 
     def close(self) -> None:
         """Close every connection; the next use opens what it needs."""

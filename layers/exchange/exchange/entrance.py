@@ -14,6 +14,13 @@ from exchange.queued import Queueable, waiting_order
 from exchange.stores.database import DatabaseAway
 from exchange.wire import Answer
 
+ANSWERED_WITHIN_S = 1.2
+"""An order that waits is answered within 1.5 s; what the function does before and after has the rest."""
+LOOKED_UP_WITHIN_S = 0.6
+"""Later the tables are not asked any more, which may take half a second to say nothing: the leader finds copies too."""
+LEAST_S = 0.3
+"""What the stream is given at least."""
+
 
 class Queued(Struct, frozen=True):
     """A command waits for a leader; `order` is as it is known now, None where nobody can tell."""
@@ -55,7 +62,7 @@ class Tables(Protocol):
 class Room(Protocol):
     """Where commands wait."""
 
-    def enter(self, command: Queueable, arrived: int) -> None:
+    def enter(self, command: Queueable, arrived: int, within_s: float) -> None:
         """Let a command wait; raise `Unavailable` when it cannot."""
 
     def noted(self, account_id: str, order_id: str) -> OrderRecord | None:
@@ -90,7 +97,9 @@ class Entrance:
         answer = None if is_async else self._asked(order)
         if isinstance(answer, Answer):
             return answer
-        return self._earlier(self._room, order) or self._entered(order, arrived, waiting_order(order, arrived), answer)
+        return self._earlier(self._room, order, arrived) or self._entered(
+            order, arrived, waiting_order(order, arrived), answer
+        )
 
     def change(self, command: CancelOrder | AmendOrder, is_async: bool) -> Answer | Queued:
         """Return what became of a change of one order, or that it waits; raise `Rejected` where there is none."""
@@ -99,7 +108,7 @@ class Entrance:
         arrived = self._now()
         answer = None if is_async else self._asked(command)
         if not isinstance(answer, Answer):
-            return self._entered(command, arrived, self._known(self._room, command), answer)
+            return self._entered(command, arrived, self._known(self._room, command, arrived), answer)
         if answer.code != "resource.not_found":
             return answer
         noted = self._room.noted(command.account_id, command.order_id)
@@ -117,6 +126,9 @@ class Entrance:
         except Unavailable as unavailable:
             self._breaker.failed()
             return unavailable
+        except Rejected:  # it takes no more at the moment: that too is an answer
+            self._breaker.succeeded()
+            raise
         self._breaker.succeeded()
         return answer
 
@@ -126,7 +138,8 @@ class Entrance:
         """Let a command wait; where even that cannot be, the engine is asked if it was not."""
         assert self._room is not None
         try:
-            self._room.enter(command, arrived)
+            left_s = ANSWERED_WITHIN_S - self._seconds_since(arrived)
+            self._room.enter(command, arrived, max(left_s, LEAST_S))
         except Unavailable as error:
             answer = unanswered or self._asked(command)
             if isinstance(answer, Answer):
@@ -135,10 +148,19 @@ class Entrance:
             raise Unavailable(error.detail, "none" if is_none else "unknown") from None
         return Queued(order)
 
-    def _earlier(self, room: Room, order: PlaceOrder) -> Answer | Queued | None:
+    def _seconds_since(self, arrived: int) -> float:
+        return (self._now() - arrived) / 1_000_000
+
+    def _tables(self, arrived: int) -> Tables:
+        """Return the tables while there is time for them; raise `DatabaseAway` after that."""
+        if self._seconds_since(arrived) > LOOKED_UP_WITHIN_S:
+            raise DatabaseAway("there is no time left to ask")
+        return self._orders
+
+    def _earlier(self, room: Room, order: PlaceOrder, arrived: int) -> Answer | Queued | None:
         """Answer a copy of an order that was executed, or waits; None where there is none that anybody knows of."""
         try:
-            entered = self._orders.entered(order.account_id, order.order_id)
+            entered = self._tables(arrived).entered(order.account_id, order.order_id)
         except DatabaseAway:
             entered = None
         if entered is not None:
@@ -152,10 +174,10 @@ class Entrance:
             return None
         return Queued(noted, replayed=True) if fingerprint(noted.placed) == fingerprint(order) else _mismatch()
 
-    def _known(self, room: Room, command: CancelOrder | AmendOrder) -> OrderRecord | None:
+    def _known(self, room: Room, command: CancelOrder | AmendOrder, arrived: int) -> OrderRecord | None:
         """Return the order that a command is about; raise `Rejected` when it is certain that there is none."""
         try:
-            found = self._orders.by_id(command.account_id, command.order_id)
+            found = self._tables(arrived).by_id(command.account_id, command.order_id)
         except DatabaseAway:
             return room.noted(command.account_id, command.order_id)
         found = found or room.noted(command.account_id, command.order_id)

@@ -9,7 +9,9 @@ from exchange.clients import Clients
 from exchange.http import HttpRequest
 from exchange.keys import KeyRing
 from exchange.stores.api_keys import api_key
-from exchange.stores.database import Impatient
+
+KEY_WITHIN_S = 1.0
+"""How long a key is waited for: without it the request can only be refused."""
 
 
 class Gate:
@@ -17,7 +19,7 @@ class Gate:
 
     def __init__(self, clients: Clients):
         settings = clients.settings
-        load = partial(api_key, Impatient(clients.database), settings.cell)
+        load = partial(api_key, clients.within(KEY_WITHIN_S), settings.cell)
         keys = KeyRing(load, settings.key_encryption_key, time.monotonic)
         self._limiter = clients.limiter
         self._authenticator = Authenticator(keys, lambda: time.time_ns() // 1_000_000)

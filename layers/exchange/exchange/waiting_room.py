@@ -28,10 +28,10 @@ class WaitingRoom:
         self._cell = cell
         self._secret = secret
 
-    def enter(self, command: Queueable, arrived: int) -> None:
+    def enter(self, command: Queueable, arrived: int, within_s: float) -> None:
         """Let a command wait; raise `Unavailable` when it cannot."""
         record = queued.encode(self._secret, QueuedCommand(self._cell, arrived, command))
-        self._stream.put(queued.partition_key(self._cell, command.account_id), record)
+        self._stream.put(queued.partition_key(self._cell, command.account_id), record, within_s)
         if isinstance(command, PlaceOrder):
             self._note(queued.waiting_order(command, arrived))
 

@@ -139,7 +139,7 @@ class Database:
 class Impatient:
     """A database's connection for those who have something better to do than to wait for it."""
 
-    def __init__(self, database: Database, timeout_s: float = IMPATIENT_S):
+    def __init__(self, database: Database, timeout_s: float):
         self._database = database
         self._timeout_s = timeout_s
 

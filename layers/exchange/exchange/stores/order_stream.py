@@ -8,8 +8,9 @@ from exchange.aws import AwsAway, AwsRefused, Service
 from exchange.errors import Unavailable
 from exchange.settings import AwsAccess
 
-FIRST_TIMEOUT_S = 0.35
-SECOND_TIMEOUT_S = 0.25
+FIRST_SHARE = 0.6
+"""How much of the time the first attempt may take."""
+DESCRIBED_WITHIN_S = 0.5
 PAUSE_S = 0.05
 """Before a throttled record is put again."""
 
@@ -23,7 +24,7 @@ class OrderStream:
         self._service = Service("kinesis", "Kinesis_20131202", url, access)
         self._pause = pause
 
-    def put(self, partition_key: str, data: bytes) -> None:
+    def put(self, partition_key: str, data: bytes, within_s: float) -> None:
         """Put a record; it may be there twice, and also where this raises `Unavailable` with execution unknown."""
         record = {
             "StreamName": self._name,
@@ -31,7 +32,7 @@ class OrderStream:
             "Data": base64.b64encode(data).decode("ascii"),
         }
         execution = "none"
-        for timeout_s in (FIRST_TIMEOUT_S, SECOND_TIMEOUT_S):
+        for timeout_s in (within_s * FIRST_SHARE, within_s * (1 - FIRST_SHARE)):
             try:
                 self._service.call("PutRecord", record, timeout_s)
             except AwsRefused:
@@ -45,7 +46,7 @@ class OrderStream:
     def is_there(self) -> bool:
         """Tell whether the stream would take a record."""
         try:
-            found = self._service.call("DescribeStreamSummary", {"StreamName": self._name}, FIRST_TIMEOUT_S)
+            found = self._service.call("DescribeStreamSummary", {"StreamName": self._name}, DESCRIBED_WITHIN_S)
         except (AwsAway, AwsRefused):
             return False
         return found["StreamDescriptionSummary"]["StreamStatus"] in ("ACTIVE", "UPDATING")

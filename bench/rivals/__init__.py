@@ -1,0 +1,1 @@
+"""Other matching engines of the package registry on the workload of `bench.core`; each in this one environment."""
