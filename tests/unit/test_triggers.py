@@ -135,6 +135,34 @@ def test_a_trailing_order_that_became_due_follows_no_price() -> None:
     assert order.trigger_ticks is None
 
 
+def test_a_trailing_order_whose_trigger_moved_becomes_due_once() -> None:
+    triggers = Triggers()
+    triggers.add(waiting(trailing("t", "alice", SELL, 1, 10)), 100)
+
+    triggers.see(105)
+    triggers.see(95)
+    triggers.take_due()
+
+    assert triggers.see(80) == []
+    assert not triggers.has_due()
+
+
+def test_the_oldest_of_those_that_are_due_comes_first_whoever_left() -> None:
+    triggers = Triggers()
+    orders = [
+        waiting(stop(str(priority), "alice", SELL, 1, price), priority)
+        for priority, price in ((0, 99), (3, 98), (1, 97))
+    ]
+    for order in orders:
+        triggers.add(order, 100)
+    for price in (99, 98, 97):
+        triggers.see(price)
+
+    triggers.remove(orders[0])
+
+    assert due_ids(triggers) == ["1", "3"]
+
+
 def test_of_two_orders_at_one_price_the_other_stays_when_one_is_removed() -> None:
     triggers = Triggers()
     first, second = waiting(stop("a", "alice", SELL, 1, 95)), waiting(stop("b", "alice", SELL, 1, 95), 1)
