@@ -84,7 +84,7 @@ class Keeper:
                 await self._pause()
                 try:
                     await self._act(*await self._look())
-                except (CannotGoOn, psycopg2.Error) as error:
+                except (CannotGoOn, psycopg2.Error, OSError) as error:
                     self._failures += 1
                     self._say(f"{self.primary.name}: {str(error).strip()}")
             self._supervisor.fail(f"{self.primary.name} cannot be made to serve")
