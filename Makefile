@@ -85,9 +85,10 @@ export ARCHITECTURE ?= x86_64
 
 deploy: preflight sam-build ## the whole exchange into the AWS account of the credentials at hand (PROFILE=default)
 	$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset
-	image=$$($(CARRY) image --tag "$(TAG)") && \
-		$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides "MatchingImage=$$image"
-	$(CARRY) bootstrap
+	image=$$($(CARRY) image --tag "$(TAG)") && tasks=$$($(CARRY) tasks --before-bootstrap) && \
+		$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides "MatchingImage=$$image" $$tasks && \
+		$(CARRY) bootstrap && { [ -z "$$tasks" ] || \
+		$(DEPLOY) --no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides $$($(CARRY) tasks); }
 
 preflight: .venv/.installed ## whether the account is ready; makes what is missing and free
 	@$(CARRY) preflight

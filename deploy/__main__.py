@@ -13,6 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy import bootstrap, cost, destroy, image, picture, preflight, stack, two_regions
 from deploy.stack import Clients, Missing
 
+DEFAULT_TASKS = "2"
+"""What template.yaml says where a profile says nothing."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one step and return its exit status."""
@@ -34,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     pushing = words.add_parser("image", help="build and push the image; prints it by digest, and nothing else")
     pushing.add_argument("--tag", default="", help="the tag, used once (the commit)")
     words.add_parser("bootstrap", help="run the bootstrap task and wait for it")
+    counting = words.add_parser("tasks", help="print the parameter that says how many tasks the profile runs")
+    counting.add_argument("--before-bootstrap", action="store_true", help="none, where no image was deployed before")
     words.add_parser("destroy", help="delete a small stack with all that it would leave")
     words.add_parser("cost", help="write docs/cost.md from deploy/prices.json")
     words.add_parser("picture", help="draw the picture of docs/architecture.md from template.yaml")
@@ -52,6 +57,8 @@ def _lines(given: argparse.Namespace) -> Iterator[str]:
         yield from preflight.run(clients, target, stack.SAMCONFIG, preflight.address_of_this_machine)
     elif given.word == "image":
         yield image.push(clients, target.stack, given.tag or image.commit(), image.run)
+    elif given.word == "tasks":
+        yield tasks_of(clients, target, given.before_bootstrap)
     elif given.word == "bootstrap":
         yield from bootstrap.run(clients, target.stack, time.sleep)
     elif given.word == "destroy":
@@ -63,6 +70,13 @@ def _lines(given: argparse.Namespace) -> Iterator[str]:
         yield _written(page, picture.into(page.read_text(encoding="utf-8")))
     else:
         yield from _two_regions(given, target)
+
+
+def tasks_of(clients: Clients, target: stack.Target, before_bootstrap: bool) -> str:
+    """Return the parameter; no task is healthy before there is a schema, so the first deploy of an image has none."""
+    if not before_bootstrap:
+        return f"MatchingTasks={target.parameters.get('MatchingTasks', DEFAULT_TASKS)}"
+    return "" if stack.has_image(clients, target.stack) else "MatchingTasks=0"
 
 
 def _two_regions(given: argparse.Namespace, target: stack.Target) -> Iterator[str]:

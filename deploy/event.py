@@ -31,13 +31,17 @@ class Call:
 
 
 _ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "quantity": "0.00100", "price": "50000.00"}
+_STOP = {"symbol": "BTC-USD", "side": "sell", "type": "stop", "quantity": "0.00100", "stop_price": "40000.00"}
 CALLS: Mapping[str, Call] = {
     "place": Call("TradingFunction", "alice", "POST", "/v1/orders", body=_ORDER),
     "test": Call("TradingFunction", "alice", "POST", "/v1/orders/test", body=_ORDER),
+    "stop": Call("TradingFunction", "alice", "POST", "/v1/orders", body=_STOP),
     "orders": Call("TradingFunction", "alice", "GET", "/v1/orders", {"status": "open", "symbol": "BTC-USD"}),
     "cancel-all": Call("TradingFunction", "alice", "DELETE", "/v1/orders", {"symbol": "BTC-USD"}),
     "balances": Call("TradingFunction", "alice", "GET", "/v1/balances"),
     "account": Call("TradingFunction", "alice", "GET", "/v1/account"),
+    "halt": Call("AdminFunction", "admin", "POST", "/v1/admin/halt"),
+    "resume": Call("AdminFunction", "admin", "POST", "/v1/admin/resume"),
     "search": Call("AdminFunction", "admin", "GET", "/v1/admin/search/trades", {"symbol": "BTC-USD"}),
 }
 

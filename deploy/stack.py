@@ -36,6 +36,13 @@ def target(profile: str, path: Path = SAMCONFIG) -> Target:
     return Target(shared["stack_name"], shared["region"], dict(item.split("=", 1) for item in overrides))
 
 
+def has_image(clients: Clients, stack: str) -> bool:
+    """Tell whether a stack was deployed with an image of the matching service before."""
+    (found,) = clients("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    given = {item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", [])}
+    return bool(given.get("MatchingImage"))
+
+
 def outputs(clients: Clients, stack: str) -> dict[str, str]:
     """Return the outputs of a stack; raise `Missing` where there is no such stack."""
     cloudformation = clients("cloudformation")

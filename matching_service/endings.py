@@ -41,12 +41,12 @@ def leave(state: State, market: LiveMarket, order: Order, reason: str, kept: int
     """End an open order alone; `kept` of what it held stays held, for the other leg of its pair."""
     placed, trader = order.placed, order.trader
     spends = trader.quote if placed.side is BUY else trader.base
-    shown_lots = order.shown_lots if order.has_options else order.remaining_lots
-    canceled = end(order, spends, reason, shown_lots, kept)
-    if not order.has_options:
-        market.book.remove(order)
-    else:
+    if order.has_options:
+        canceled = end(order, spends, reason, order.shown_lots, kept)
         _leave_place(state, market, order)
+    else:
+        canceled = end(order, spends, reason, order.remaining_lots, kept)
+        market.book.remove(order)
     trader.order_ids.remove(placed.order_id)
     del state.orders[placed.order_id]
     if order.sequence < state.batch_start:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from enum import StrEnum
 
 HOST = "127.0.0.1"
-STALE_S = 5.0
-"""A task that has not seen the end of the journal for so long is not caught up."""
+STALE_S = 30.0
+"""A task that has not seen the end of the journal for so long is not caught up; a fail-over is shorter."""
 TIMEOUT_S = 4.0
 REQUEST_BYTES = 4096
 
@@ -32,6 +32,7 @@ class Health:
         self.why = "the tables are not loaded yet"
         self.epoch = 0
         self.sequence: Callable[[], int] = int
+        self.is_ours: Callable[[], bool] = bool
         self.seen_end_s = float("-inf")
 
     def becomes(self, role: Role, why: str = "") -> None:
@@ -44,9 +45,9 @@ class Health:
         if is_at_end:
             self.seen_end_s = time.monotonic()
 
-    def leads(self, epoch: int, sequence: Callable[[], int]) -> None:
-        """Note that the task leads, and who tells how far it has come."""
-        self.epoch, self.sequence = epoch, sequence
+    def leads(self, epoch: int, sequence: Callable[[], int], is_ours: Callable[[], bool]) -> None:
+        """Note that the task leads, and who tells how far it has come, and whether the lease is certainly held."""
+        self.epoch, self.sequence, self.is_ours = epoch, sequence, is_ours
         self.becomes(Role.LEADER)
 
     def document(self) -> dict[str, object]:
@@ -54,6 +55,8 @@ class Health:
         role, why = self.role, self.why
         if role is Role.STANDBY and time.monotonic() - self.seen_end_s > STALE_S:
             why = "the end of the journal was not seen lately"
+        if role is Role.LEADER and not self.is_ours():
+            why = "the lease is not certainly held"
         healthy = role in (Role.LEADER, Role.STANDBY) and not why
         own = {"cell": self.cell, "epoch": self.epoch, "sequence": self.sequence()}
         return {"healthy": healthy, "role": role, "why": why, **own}

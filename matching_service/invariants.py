@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from exchange.markets import MarketStatus
 from matching_service.accounts import EXTERNAL, FEES
 from matching_service.book import Book
 from matching_service.state import Changes, LiveMarket
@@ -26,12 +27,12 @@ def check(changes: Changes, markets: Mapping[str, LiveMarket]) -> None:
         if order.remaining_lots < 0 or order.filled_quote < 0:
             raise Violation(f"{order.placed.order_id} has {order.remaining_lots} lots left")
     for symbol in symbols:
-        if market := markets.get(symbol):
+        if (market := markets.get(symbol)) and market.settings.status is MarketStatus.OPEN:
             _check_book(symbol, market.book)
 
 
 def _check_book(symbol: str, book: Book) -> None:
-    """Raise where the best bid and the best ask of a book that trades have met: they would have traded."""
+    """Raise where the best bid and the best ask of an open book have met: they would have traded."""
     if book.is_collecting or book.band is not None:
         return
     bid, ask = next(book.bids.from_best(LOWEST_KEY), None), next(book.asks.from_best(LOWEST_KEY), None)

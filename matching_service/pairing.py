@@ -7,7 +7,7 @@ from exchange.events import Event
 from exchange.orders import OrderType
 from matching_service.book import Order
 from matching_service.endings import part, reject
-from matching_service.entering import accepted, enter, expire
+from matching_service.entering import accepted, enter, expire, is_late
 from matching_service.matching import work
 from matching_service.rules import examine_order, refusal, waiting_refusal
 from matching_service.state import LIMIT, Copy, LiveMarket, Refusal, State
@@ -76,7 +76,7 @@ def _lateness(state: State, command: PlacePair) -> str | None:
     for leg in (command.first, command.second):
         if leg.queue_deadlines is not None and leg.queue_deadlines[1] < state.time:
             return "queue_deadline"
-        if leg.expire_time is not None and leg.expire_time <= state.time:
+        if is_late(state, leg):
             return "expired"
     return None
 

@@ -191,7 +191,7 @@ class Service:
         self.leader = leader
         self.is_open.set()
         await asyncio.get_running_loop().run_in_executor(held.renewing, held.announce)
-        self.health.leads(held.leadership.epoch, lambda: held.engine.sequence)
+        self.health.leads(held.leadership.epoch, lambda: held.engine.sequence, held.lease_time.is_ours)
         told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}
         logger.info("leading", extra=told)
 

@@ -62,7 +62,7 @@ class Standby:
                 self.stopping.wait(CHECK_FITNESS_S)
             except psycopg2.Error as error:
                 self._close()
-                self._note(self.health.role, f"the database: {error}".strip())
+                self._tell(f"the database: {error}".strip())
                 self.stopping.wait(RETRY_S)
         self._close()
         return None
@@ -143,6 +143,10 @@ class Standby:
     def _note(self, role: Role, why: str) -> None:
         """Tell of a change, once while it stays the same."""
         self.health.becomes(role, why)
+        self._tell(why)
+
+    def _tell(self, why: str) -> None:
         if why != self.last_trouble:
-            logger.log(logging.WARNING if why else logging.INFO, "standing by", extra={"role": role, "why": why})
+            extra = {"role": self.health.role, "why": why}
+            logger.log(logging.WARNING if why else logging.INFO, "standing by", extra=extra)
         self.last_trouble = why

@@ -2,11 +2,14 @@
 
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from exchange import wire
 from exchange.commands import Command
 from exchange.wire import Answer
+
+MOST_FILLS = 1000
+"""How many fills the answers to one submission carry; a batch of orders may have made fifty times as many."""
 
 
 class Requester(Protocol):
@@ -43,7 +46,7 @@ class Submission:
         self.answers[place] = answer
         self.missing -= 1
         if not self.missing:
-            self.requester.reply(wire.Answers(self.request.id, self.answers))
+            self.requester.reply(wire.Answers(self.request.id, within(self.answers)))
 
     def fail(self, reason: str, execution: str) -> None:
         """Reply once that there will be no answer."""
@@ -58,3 +61,19 @@ class Ticket(Struct, frozen=True, gc=False):
     submission: Submission
     place: int
     command: Command
+
+
+def within(answers: list[Answer]) -> list[Answer]:
+    """Return answers that a frame can hold: the first 1,000 fills, and one more of each answer that has more.
+
+    That one tells the edge that there were more.
+    """
+    if sum(len(answer.fills) for answer in answers) <= MOST_FILLS:
+        return answers
+    room = MOST_FILLS
+    bounded: list[Answer] = []
+    for answer in answers:
+        count = len(answer.fills)
+        bounded.append(structs.replace(answer, fills=answer.fills[: room + 1]) if count > room else answer)
+        room -= min(count, room)
+    return bounded

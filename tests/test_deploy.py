@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from deploy import bootstrap, cost, destroy, image, picture, preflight, stack, two_regions
-from deploy.__main__ import clients_of
+from deploy.__main__ import clients_of, tasks_of
 from deploy.stack import Missing, Target
 from deploy.two_regions import Place, Taken
 from local import cloudformation
@@ -149,6 +149,21 @@ def test_a_bootstrap_that_fails_says_why() -> None:
 
     with pytest.raises(Missing, match="ended with 137: out of memory"):
         list(bootstrap.run({"cloudformation": made, "ecs": ecs}.__getitem__, "exchange", lambda _: None))
+
+
+@pytest.mark.parametrize(("image", "printed"), [("", "MatchingTasks=0"), ("repository@sha256:1", "")])
+def test_the_first_deploy_of_an_image_starts_no_task_before_bootstrap(image: str, printed: str) -> None:
+    deployed = Answers(
+        {
+            "describe_stacks": [
+                {"Stacks": [{"Parameters": [{"ParameterKey": "MatchingImage", "ParameterValue": image}]}]}
+            ]
+        }
+    )
+    target = Target("exchange", REGION, {"MatchingTasks": "3"})
+
+    assert tasks_of({"cloudformation": deployed}.__getitem__, target, before_bootstrap=True) == printed
+    assert tasks_of({"cloudformation": deployed}.__getitem__, target, before_bootstrap=False) == "MatchingTasks=3"
 
 
 # ── A later deploy ───────────────────────────────────────────────────────────────────────────────────────────────────

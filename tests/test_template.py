@@ -1,5 +1,6 @@
 """What template.yaml must keep: sections, settings, routes, event sources, encryption, state."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
@@ -366,7 +367,10 @@ def test_a_task_has_no_more_rights_on_its_host_than_it_needs(task: str) -> None:
 def test_the_matching_service_is_watched_and_given_time_to_end() -> None:
     serving = container("MatchingTask")
 
-    assert serving["HealthCheck"]["Command"][0] == "CMD"
+    image = (ROOT / "matching_service/Dockerfile").read_text()
+    assert serving["HealthCheck"]["Command"] == ["CMD", "python", "-m", "matching_service.health_check"]
+    assert f"CMD {json.dumps(serving['HealthCheck']['Command'][1:])}" in image
+    assert {"Name": "HEALTH_PORT", "Value": "7001"} in serving["Environment"]
     assert 30 <= serving["StopTimeout"] <= 120
 
 

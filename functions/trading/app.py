@@ -237,21 +237,22 @@ def account() -> Response[str]:
     """Show the account and the limits of its keys."""
     caller = gate().reader(app.received)
     pages.query_of(app.received.query)
-    settings = clients().settings
-    return answered(
-        {
-            "account_id": caller.account_id,
-            "status": accounts.account_status(clients().database, settings.cell, caller.account_id),
-            "maker_fee_rate": None,
-            "taker_fee_rate": None,
-            "limits": {
-                "mutations_per_second": settings.mutations_per_second,
-                "mutations_burst": settings.mutations_burst,
-                "cancels_per_second": settings.cancels_per_second,
-                "reads_per_second": settings.reads_per_second,
-            },
-        }
-    )
+    settings, database = clients().settings, clients().database
+    document: Document = {
+        "account_id": caller.account_id,
+        "status": accounts.account_status(database, settings.cell, caller.account_id),
+        "maker_fee_rate": None,
+        "taker_fee_rate": None,
+        "limits": {
+            "mutations_per_second": settings.mutations_per_second,
+            "mutations_burst": settings.mutations_burst,
+            "cancels_per_second": settings.cancels_per_second,
+            "reads_per_second": settings.reads_per_second,
+        },
+    }
+    if rates := accounts.tier_rates(database, clients().markets, settings.cell, caller.account_id):
+        document["tier_rates"] = rates
+    return answered(document)
 
 
 @app.get("/v1/stream")

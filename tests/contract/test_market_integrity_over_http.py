@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg2
 import pytest
 
 from exchange.stores import history
@@ -195,6 +196,22 @@ def test_the_whole_exchange_is_halted_and_resumed_as_it_was(floor: Edge) -> None
     assert (pit.part()["status"], closed.part()["status"]) == ("open", "cancel_only")
     assert pit.state("alice", order) == ("new", None)
     assert pit.placed("alice", "buy", "1", "100")["status"] == "new"
+
+
+def test_an_account_shows_its_rates_where_its_volume_reached_a_tier(floor: Edge) -> None:
+    tier = {"volume": "1000", "maker_fee_rate": "-0.0005", "taker_fee_rate": "0.001"}
+    pit, other = (venue(floor, fee_tiers=[tier, {**tier, "volume": "5000"}]) for _ in range(2))
+    with psycopg2.connect(floor.database_url) as connection, connection.cursor() as cursor:
+        volumes = [(pit.symbol, 70, 600), (pit.symbol, 99, 400), (other.symbol, 69, 5000), (other.symbol, 99, 999)]
+        for symbol, day, volume in [*volumes, (other.symbol, 100, 5000)]:
+            cursor.execute("INSERT INTO fee_volumes VALUES (1, 'acc_alice', %s, %s, %s)", (symbol, day, volume))
+        cursor.execute("UPDATE markets SET fee_day = 100 WHERE symbol IN (%s, %s)", (pit.symbol, other.symbol))
+    connection.close()
+
+    account = floor.call("alice", "GET", "/v1/account").body
+
+    assert account["tier_rates"] == [{"symbol": pit.symbol, "maker_fee_rate": "-0.0005", "taker_fee_rate": "0.001"}]
+    assert "tier_rates" not in floor.call("bob", "GET", "/v1/account").body
 
 
 def test_a_maker_is_paid_a_rebate_out_of_the_taker_s_fee(floor: Edge) -> None:

@@ -97,7 +97,7 @@ def test_a_leadership_is_handed_over_without_an_error_after_one_resend(made: Cel
 
 
 def test_of_tasks_that_start_together_one_leads(made: Cell) -> None:
-    tasks = [made.launch() for _ in range(3)]
+    tasks = [made.launch(LEASE_MS="10000") for _ in range(3)]
 
     for task in tasks:
         task.until_started()

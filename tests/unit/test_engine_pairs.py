@@ -155,6 +155,15 @@ def test_a_leg_that_is_decremented_to_nothing_ends_the_pair_and_releases_all() -
     assert desk.balance("bob", "BTC") == (1000, 0)
 
 
+def test_a_leg_that_loses_lots_to_decrement_goes_on_alone_and_holds_what_it_needs() -> None:
+    desk = desk_with_a_pair(buy("1-p", "bob", 3, 90), stop("1-s", "bob", BUY, 3, 105, 110))
+
+    desk.do(sell("1-own", "bob", 1, 90, self_trade_prevention=SelfTradePrevention.DECREMENT))
+
+    assert desk.open_orders() == ["1-p"]
+    assert desk.balance("bob", "USD") == (820, 180)
+
+
 def test_a_leg_cannot_be_amended_while_both_are_open() -> None:
     desk = selling_pair()
 

@@ -92,6 +92,16 @@ def test_an_order_that_decrement_takes_everything_from_is_canceled() -> None:
     assert desk.open_orders() == ["1-own", "1-a"]
 
 
+def test_a_resting_order_that_loses_lots_to_decrement_is_among_the_changes() -> None:
+    desk = desk_with_an_own_order_in_front()
+    desk.engine.take_changes()
+
+    desk.do(buy("1-b", "bob", 3, 100, self_trade_prevention=DECREMENT))
+
+    changed = {order.placed.order_id: order.record() for order in desk.engine.take_changes().orders}
+    assert (changed["1-own"].prevented_lots, changed["1-own"].sequence) == (3, desk.engine.sequence)
+
+
 def test_decrement_takes_from_what_an_iceberg_hides_before_what_it_shows() -> None:
     desk = Desk("bob", funds=1000)
     desk.do(sell("1-own", "bob", 10, 100, display_lots=3))

@@ -103,6 +103,99 @@ def test_a_restored_order_stands_where_it_stood() -> None:
     assert due_ids(triggers) == ["due"]
 
 
+def test_a_trailing_order_that_has_seen_its_first_price_trails_from_then_on() -> None:
+    triggers = Triggers()
+    order = waiting(trailing("t", "alice", SELL, 1, 10))
+    triggers.add(order, None)
+
+    moved = [len(triggers.see(price)) for price in (100, 98, 101)]
+
+    assert moved == [1, 0, 1]
+    assert order.trigger_ticks == 91
+
+
+def test_a_trailing_order_that_was_removed_follows_no_price() -> None:
+    triggers = Triggers()
+    order = waiting(trailing("t", "alice", SELL, 1, 10))
+    triggers.add(order, 100)
+
+    triggers.remove(order)
+
+    assert triggers.see(120) == []
+    assert order.trigger_ticks == 90
+
+
+def test_a_trailing_order_that_became_due_follows_no_price() -> None:
+    triggers = Triggers()
+    order = waiting(trailing("t", "alice", SELL, 1, 10))
+    triggers.add(order, 100)
+    triggers.see(90)
+
+    assert triggers.see(120) == []
+    assert order.trigger_ticks is None
+
+
+def test_a_trailing_order_whose_trigger_moved_becomes_due_once() -> None:
+    triggers = Triggers()
+    triggers.add(waiting(trailing("t", "alice", SELL, 1, 10)), 100)
+
+    triggers.see(105)
+    triggers.see(95)
+    triggers.take_due()
+
+    assert triggers.see(80) == []
+    assert not triggers.has_due()
+
+
+def test_the_oldest_of_those_that_are_due_comes_first_whoever_left() -> None:
+    triggers = Triggers()
+    orders = [
+        waiting(stop(str(priority), "alice", SELL, 1, price), priority)
+        for priority, price in ((0, 99), (3, 98), (1, 97))
+    ]
+    for order in orders:
+        triggers.add(order, 100)
+    for price in (99, 98, 97):
+        triggers.see(price)
+
+    triggers.remove(orders[0])
+
+    assert due_ids(triggers) == ["1", "3"]
+
+
+def test_of_two_orders_at_one_price_the_other_stays_when_one_is_removed() -> None:
+    triggers = Triggers()
+    first, second = waiting(stop("a", "alice", SELL, 1, 95)), waiting(stop("b", "alice", SELL, 1, 95), 1)
+    for order in (first, second):
+        triggers.add(order, 100)
+
+    triggers.remove(first)
+    triggers.see(95)
+
+    assert due_ids(triggers) == ["b"]
+
+
+def test_the_count_follows_every_way_in_and_out() -> None:
+    triggers = Triggers()
+    stops, restored = waiting(stop("a", "alice", SELL, 1, 95)), waiting(stop("b", "alice", SELL, 1, 94), 1)
+    restored.trigger_ticks = 94
+    counts = []
+
+    triggers.add(stops, 100)
+    triggers.restore(restored, 100)
+    counts.append(triggers.count)
+    triggers.see(95)
+    counts.append(triggers.count)
+    due = triggers.take_due()
+    counts.append(triggers.count)
+    triggers.put_back(due)
+    counts.append(triggers.count)
+    triggers.remove(restored)
+    counts.append(triggers.count)
+
+    assert counts == [2, 2, 1, 2, 1]
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(80, 120)), max_size=30),

@@ -107,8 +107,7 @@ def market_document(market: Market) -> Document:
         "lot_size": amounts.trimmed(market.lot_size, amounts.MAX_DECIMALS),
         "min_notional": market.quote_text(market.min_notional),
         "max_quantity": market.quantity_text(market.max_quantity),
-        "maker_fee_rate": _rate_text(market.maker_fee_rate),
-        "taker_fee_rate": _rate_text(market.taker_fee_rate),
+        **rates_document(market),
         "fee_tiers": [_tier_document(tier, market) for tier in market.fee_tiers],
         "price_band": None if market.price_band is None else _rate_text(market.price_band),
         "reference": market.reference,
@@ -126,12 +125,13 @@ def indication_members(market: Market, price_ticks: int | None, quantity_lots: i
     }
 
 
+def rates_document(of: Market | FeeTier) -> dict[str, str]:
+    """Print the rates of a market or of one of its tiers."""
+    return {"maker_fee_rate": _rate_text(of.maker_fee_rate), "taker_fee_rate": _rate_text(of.taker_fee_rate)}
+
+
 def _tier_document(tier: FeeTier, market: Market) -> Document:
-    return {
-        "volume": market.quote_text(tier.volume),
-        "maker_fee_rate": _rate_text(tier.maker_fee_rate),
-        "taker_fee_rate": _rate_text(tier.taker_fee_rate),
-    }
+    return {"volume": market.quote_text(tier.volume), **rates_document(tier)}
 
 
 def _rate_text(rate: int) -> str:

@@ -1,12 +1,17 @@
 """An account, its balances and its ledger from the tables, as documents; it computes no balance."""
 
 from exchange import amounts
+from exchange.documents import rates_document
 from exchange.markets import Asset
 from exchange.stores.database import Database
+from exchange.stores.markets import Markets
 from exchange.stores.rows import Row, units_of
 from exchange.times import time_text
 
 Document = dict[str, str | None]
+
+TIER_DAYS = 30
+"""A tier is reached by what was traded on so many days before today."""
 
 
 def account_status(database: Database, cell: int, account_id: str) -> str | None:
@@ -35,6 +40,24 @@ def balances(database: Database, cell: int, account_id: str) -> list[Document]:
                 "total": amounts.text(free + bound, decimals),
             }
         )
+    return documents
+
+
+def tier_rates(database: Database, markets: Markets, cell: int, account_id: str) -> list[Document]:
+    """Return the account's rates where its volume reached a tier, by symbol; elsewhere it pays the market's."""
+    found = database.rows(
+        "SELECT symbol, sum(volume) FROM fee_volumes JOIN markets USING (cell, symbol) "
+        "WHERE cell = %s AND account_id = %s AND day < fee_day AND day >= fee_day - %s GROUP BY symbol ORDER BY symbol",
+        cell,
+        account_id,
+        TIER_DAYS,
+    )
+    documents: list[Document] = []
+    for symbol, volume in found:
+        market = markets.current(symbol)
+        tier = market and market.fee_tier(units_of(volume, market.quote_decimals))
+        if tier:
+            documents.append({"symbol": symbol, **rates_document(tier)})
     return documents
 
 
