@@ -130,6 +130,27 @@ def test_an_order_is_canceled_while_it_waits(given: Settings, edge: Edge) -> Non
         assert shown(edge, order_id)["reason"] == "user"
 
 
+def test_an_order_is_amended_while_it_waits(given: Settings, edge: Edge) -> None:
+    order_id = edge.call("alice", "POST", "/v1/orders", order("a")).body["order"]["order_id"]
+
+    amended = edge.call("alice", "PATCH", f"/v1/orders/{order_id}", {"quantity": "0.00050"})
+
+    assert (amended.status, amended.body["order"]["status"]) == (202, "queued")
+    with led(given):
+        until(lambda: shown(edge, order_id)["quantity"] == "0.00050", 10)
+        assert (shown(edge, order_id)["quantity"], shown(edge, order_id)["status"]) == ("0.00050", "new")
+
+
+def test_a_cancel_finds_an_order_that_still_waits_though_somebody_leads(given: Settings, edge: Edge) -> None:
+    with led(given):
+        order_id = edge.call("alice", "POST", "/v1/orders", order("a"), headers=ASYNC).body["order"]["order_id"]
+        canceled = edge.call("alice", "DELETE", f"/v1/orders/{order_id}")
+        until(lambda: shown(edge, order_id)["status"] == "canceled", 10)
+
+        assert canceled.status in (200, 202), "the leader takes what waits every 200 ms"
+        assert shown(edge, order_id)["reason"] == "user"
+
+
 def test_nothing_that_is_not_there_can_be_canceled(edge: Edge) -> None:
     reply = edge.call("alice", "DELETE", f"/v1/orders/1-{'a' * 26}")
 
