@@ -22,9 +22,11 @@ CERTAINTY_EVERY_S = 0.005
 CHANNEL = "lease_{}"
 """Where a leader that gives its lease back says so, by cell: whoever stands by wins at once."""
 RELEASED = "released: "
-"""What the holder of a lease that was given back begins with."""
+"""What the holder of a lease begins with that a leader gave back because it was told to stop: nobody has missed it."""
 HAND_OVER_MS = 200
 """How long after that the edges still look for the next leader, and let no order wait for want of one."""
+GIVEN_UP = "given up: "
+"""What the holder of a lease begins with that was given back for any other reason: orders may wait by now."""
 STOPPED = "stopped: "
 """What the holder of the lease of a stopped cell begins with; the reason follows, and the lease ends in 1,000 years."""
 
@@ -84,7 +86,7 @@ class Standing(Struct, frozen=True):
 
     @property
     def is_handed_over(self) -> bool:
-        """Tell whether it was given back just now, so that nobody has missed a leader yet."""
+        """Tell whether one told to stop gave it back just now, so that nobody has missed a leader yet."""
         return self.holder.startswith(RELEASED) and self.remaining_ms > -HAND_OVER_MS
 
     @property
@@ -216,13 +218,13 @@ def is_current(connection: Connection, cell: int, epoch: int) -> bool:
     return bool(rows(connection, "SELECT 1 FROM fence WHERE cell = %s AND epoch = %s", (cell, epoch)))
 
 
-def release(connection: Connection, candidate: Candidate) -> None:
-    """Let the next candidate win at once, and tell whoever listens."""
+def release(connection: Connection, candidate: Candidate, mark: str = GIVEN_UP) -> None:
+    """Let the next candidate win at once, and tell whoever listens; `mark` is `RELEASED` or `GIVEN_UP`."""
     rows(
         connection,
         "WITH released AS (UPDATE lease SET holder = %s, endpoint = '', expires = clock_timestamp()"
         " WHERE cell = %s AND holder = %s RETURNING 1) SELECT pg_notify(%s, '') FROM released",
-        (f"{RELEASED}{candidate.holder}", candidate.cell, candidate.holder, CHANNEL.format(candidate.cell)),
+        (f"{mark}{candidate.holder}", candidate.cell, candidate.holder, CHANNEL.format(candidate.cell)),
     )
 
 

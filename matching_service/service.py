@@ -23,6 +23,7 @@ from matching_service.lease import Candidate, LeaseLost
 from matching_service.projections import Projections
 from matching_service.publisher_process import keep_publishing
 from matching_service.sequencing import Poisoned
+from matching_service.shards import Left
 from matching_service.standby import Standby
 from matching_service.submissions import Submission
 from matching_service.tenure import Tenure
@@ -121,7 +122,7 @@ class Service:
     async def _hold(self, held: Tenure, gateway: Gateway) -> None:
         """Lead until the lease is given back or lost; a command that cannot be applied costs only the memory."""
         self.held = held
-        self.is_open.clear()
+        mark = lease.GIVEN_UP
         tasks = [asyncio.create_task(held.keep())]
         if self.settings.executions_stream:
             tasks.append(asyncio.create_task(self._publish()))
@@ -131,6 +132,8 @@ class Service:
             poisoned = await self._lead(held, tasks, None)
             while poisoned is not None:
                 poisoned = await self._lead(held, tasks, poisoned)
+            if self.is_stopping.is_set() and self.is_open.is_set():
+                mark = lease.RELEASED
         except (CellStopped, Violation, psycopg2.IntegrityError) as error:
             why = f"{type(error).__name__}: {error}".partition("\n")[0].removeprefix("CellStopped: ")
             await asyncio.get_running_loop().run_in_executor(held.renewing, held.stop_cell, why)
@@ -138,13 +141,15 @@ class Service:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.to_thread(held.end)
+            await asyncio.to_thread(held.end, mark)
             self.held = None
             gateway.drop_sessions()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _lead(self, held: Tenure, beside: list[asyncio.Task[None]], poisoned: Command | None) -> Command | None:
         """Lead; return a command that could not be applied, when the memory is loaded anew, None when told to stop."""
+        self.is_open.clear()
+        left = await asyncio.to_thread(self._left, held)
         projections = await asyncio.to_thread(Projections.restored, held.engine)
         display = Display(self.settings, projections, held.engine.sequence, held.leadership.now, self.failpoints)
         leader = held.leader(poisoned, display.projections.apply)
@@ -155,13 +160,11 @@ class Service:
             asyncio.create_task(self.is_stopping.wait()),
         ]
         try:
-            if held.is_handed_over:  # nobody has missed a leader, so no order has had to wait for one
-                await self._open(held, leader)
-            if room := await self._waiting_room(held, leader):
+            if room := self._waiting_room(left, leader):
                 own.append(asyncio.create_task(room.run()))
-                if not held.is_handed_over:
+                if not held.is_handed_over:  # if it is, nobody has missed a leader, so no order has had to wait for one
                     await room.level([*own, *beside])
-            if not held.is_handed_over:
+            if not any(task.done() for task in (*own, *beside)):
                 await self._open(held, leader)
             await asyncio.wait([*own, *beside], return_when=asyncio.FIRST_COMPLETED)
             leader.stop()
@@ -195,14 +198,15 @@ class Service:
         told = {"cell": self.settings.cell, "epoch": held.leadership.epoch, "sequence": held.engine.sequence}
         logger.info("leading", extra=told)
 
-    async def _waiting_room(self, held: Tenure, leader: Leader) -> WaitingRoom | None:
+    def _left(self, held: Tenure) -> Left:
+        """Tell where the stream of orders was left; nobody else may use the tenure's reader meanwhile. Blocks."""
+        return waiting_room.positions(held.reader, self.settings.cell, self.settings.orders_stream)
+
+    def _waiting_room(self, left: Left, leader: Leader) -> WaitingRoom | None:
         """Return what empties the stream of orders into `leader`, None where there is no such stream."""
         if self.order_stream is None:
             return None
-        cell, name = self.settings.cell, self.settings.orders_stream
-        left = await asyncio.to_thread(waiting_room.positions, held.reader, cell, name)
-        shards = await self.order_stream.begin(left)
-        return WaitingRoom(self.order_stream, shards, leader, cell, self.settings.gateway_secret)
+        return WaitingRoom(self.order_stream, left, leader, self.settings.cell, self.settings.gateway_secret)
 
     async def _stay_prepared(self) -> None:
         """Know the stream of orders while another leads."""

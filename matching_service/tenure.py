@@ -90,6 +90,7 @@ class Tenure:
         settings = self.settings
         with opened(settings.database_url, settings.database_password, "loader", LOADING) as loader:
             self.follower = Follower(replica.load(loader, self.candidate.cell))
+        self.is_handed_over = False  # by now somebody has missed a leader
 
     async def keep(self) -> None:
         """Renew the lease until it is lost; raise `LeaseLost` then."""
@@ -128,12 +129,12 @@ class Tenure:
         logger.critical("the cell is stopped", extra={"cell": self.candidate.cell, "why": why})
         lease.stop_cell(self.keeper, self.candidate, why)
 
-    def end(self) -> None:
+    def end(self, mark: str = lease.GIVEN_UP) -> None:
         """Write nothing more, and let the next candidate win at once where that can still be said."""
         self.renewing.shutdown(wait=True)
         self.writer.close()
         self.reader.close()
-        give_back(self.keeper, self.candidate)
+        give_back(self.keeper, self.candidate, mark)
         logger.info("the lease is given back", extra={"epoch": self.leadership.epoch})
 
     def _writer_name(self) -> str:
@@ -183,10 +184,10 @@ def begin(
     return tenure
 
 
-def give_back(keeper: Connection, candidate: Candidate) -> None:
+def give_back(keeper: Connection, candidate: Candidate, mark: str = lease.GIVEN_UP) -> None:
     """Let another candidate win at once, where that can still be said."""
     try:
-        lease.release(keeper, candidate)
+        lease.release(keeper, candidate, mark)
     except psycopg2.Error as error:
         logger.warning("the lease could not be released", extra={"why": str(error)})
     keeper.close()

@@ -44,7 +44,7 @@ class Leader(Protocol):
         """Sequence these in order, after whatever came before; each is answered by its requester's `reply`."""
 
 
-def positions(connection: Connection, cell: int, stream: str) -> Callable[[int], dict[str, str]]:
+def positions(connection: Connection, cell: int, stream: str) -> Left:
     """Read how far the stream was taken; return what tells it for the stream that was made at a given time."""
     found = rows(
         connection,
@@ -119,9 +119,9 @@ class OrderStream:
 class WaitingRoom:
     """Empties the stream into one leader for as long as that one leads."""
 
-    def __init__(self, stream: OrderStream, shards: Shards, leader: Leader, cell: int, secret: str) -> None:
+    def __init__(self, stream: OrderStream, left: Left, leader: Leader, cell: int, secret: str) -> None:
         self._stream = stream
-        self._shards = shards
+        self._left = left
         self._leader = leader
         self._cell = cell
         self._secret = secret
@@ -131,11 +131,15 @@ class WaitingRoom:
 
     async def run(self) -> None:
         """Take what comes until the leader takes no more."""
-        while await self._turn():
+        shards = await self._stream.begin(self._left)
+        while await self._turn(shards):
             pass
 
     async def level(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
-        """Wait until all that had entered before now is committed, while none of `tasks` ends, and not for long."""
+        """Wait until all that had entered before now is committed, while none of `tasks` ends, and not for long.
+
+        One of the tasks is `run`: what it waits for until the stream has answered at all counts as well.
+        """
         began = time.monotonic()
         level = asyncio.create_task(self.is_level.wait())
         await asyncio.wait([level, *tasks], timeout=CLOSED_S, return_when=asyncio.FIRST_COMPLETED)
@@ -143,9 +147,9 @@ class WaitingRoom:
         extra = {"taken": self.taken, "skipped": self.skipped, "ms": round(1000 * (time.monotonic() - began))}
         logger.info("what waited is taken" if self.is_level.is_set() else "not all that waits is taken", extra=extra)
 
-    async def _turn(self) -> bool:
+    async def _turn(self, shards: Shards) -> bool:
         try:
-            found = await self._stream.run(self._shards.read)
+            found = await self._stream.run(shards.read)
         except (BotoCoreError, ClientError) as error:
             pause_s = FAILED_PAUSES_S[min(self._failures, len(FAILED_PAUSES_S) - 1)]
             self._failures += 1
@@ -164,7 +168,7 @@ class WaitingRoom:
                 return False
             self.taken += len(commands)
             logger.info("taken from the waiting room", extra={"taken": len(commands), "in_all": self.taken})
-        if self._shards.is_level:
+        if shards.is_level:
             self.is_level.set()
         if not found:
             await asyncio.sleep(PAUSE_S)

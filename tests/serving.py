@@ -39,18 +39,16 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @contextmanager
 def serving(given: Settings) -> Iterator[GatewayClient]:
     """Run a service until the block ends; yield a client that waits for it to lead."""
-    started = threading.Event()
-    loop = asyncio.new_event_loop()
-    service: list[Service] = []
+    with running(Service(given)) as client:
+        yield client
 
-    async def serve() -> None:
-        service.append(Service(given))
-        started.set()
-        await service[0].run()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+@contextmanager
+def running(service: Service) -> Iterator[GatewayClient]:
+    """Run this service until the block ends; yield a client that waits for it to lead."""
+    given, loop = service.settings, asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(service.run(),), daemon=True)
     thread.start()
-    assert started.wait(10)
     connection = connect(given.database_url, given.database_password, "test")
     client = GatewayClient(LeaseDirectory(connection, given.cell), given.gateway_secret, 20_000)
     try:
@@ -58,7 +56,7 @@ def serving(given: Settings) -> Iterator[GatewayClient]:
     finally:
         client.close()
         connection.close()
-        loop.call_soon_threadsafe(service[0].stop)
+        loop.call_soon_threadsafe(service.stop)
         thread.join(20)
         assert not thread.is_alive(), "the service did not stop"
         loop.close()
