@@ -138,8 +138,10 @@ def test_the_door_opens_though_the_stream_answers_nothing_and_what_waits_is_take
     waiting = limit("alice", Side.SELL, 5, 3_000_000, "waited")
     data = queued.encode(SECRET, QueuedCommand(CELL, NOW, waiting))
     silent.put("shardId-000000000000", data, queued.partition_key(CELL, waiting.account_id))
+    service = reading(given, silent)
 
-    with running(reading(given, silent)) as client, opened(given.database_url, "", "test") as connection:
+    with running(service) as client, opened(given.database_url, "", "test") as connection:
+        assert until(lambda: service.health.document()["role"] == "leader", PATIENCE_S)
         [answer] = submitted(client, limit("bob", Side.BUY, 1, 2_000_000, "direct"))
         assert (answer.code, silent.is_asked.is_set(), silent.answers.is_set()) == (None, True, False)
         silent.answers.set()
