@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from exchange.commands import (
     AmendOrder,
@@ -88,6 +89,20 @@ def every_type() -> list[PlaceOrder]:
         order("take-limit", SELL, OrderType.TAKE_PROFIT_LIMIT, 5, 10_800, stop_price_ticks=10_750),
         order("trailing", SELL, OrderType.TRAILING_STOP, 5, trailing_delta_ticks=600),
     ]
+
+
+def test_a_market_buy_by_quote_quantity_is_filled_and_the_cell_goes_on(client: GatewayClient) -> None:
+    submitted(client, limit("bob-1", SELL, 100, 1_000_000))
+    by_quote = order("m", BUY, OrderType.MARKET, 0, time_in_force=TimeInForce.IOC)
+    by_quote = replace(by_quote, quantity_lots=None, quote_quantity=30 * 1_000_000 * 10)
+
+    filled = one(client, by_quote)
+
+    assert filled.order is not None
+    assert filled.order.status is OrderStatus.FILLED
+    assert filled.order.filled_lots == 30
+    assert as_it_is(client, by_quote).filled_lots == filled.order.filled_lots
+    assert one(client, limit("after", BUY, 1, 9_000)).code is None
 
 
 def test_orders_of_every_type_are_after_a_restart_what_they_were_before(given: Settings) -> None:
