@@ -1,5 +1,6 @@
 """Answers to commands: from their events, or from the tables where a command was applied before; it changes nothing."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct, structs
@@ -18,6 +19,7 @@ from matching_service.database import rows
 
 MOST_FILLS = 1000
 MOST_EVENTS = 500
+"""How many events of one kind an answer tells; no number of others takes the place of the one that an edge reads."""
 UNTOLD = (Trade, OrderReplenished)
 """What an uncrossing has a thousand of, and nobody asks for by an answer's events."""
 
@@ -123,9 +125,18 @@ def events_answer(
         time=time,
         order=order,
         command=command,
-        events=[event for event in events if type(event) not in UNTOLD][:MOST_EVENTS],
+        events=list(_told(events)),
         canceled=sum(type(event) is OrderCanceled for event in events),
     )
+
+
+def _told(events: list[Event]) -> Iterator[Event]:
+    told = Counter[type[Event]]()
+    for event in events:
+        kind = type(event)
+        if kind not in UNTOLD and told[kind] < MOST_EVENTS:
+            told[kind] += 1
+            yield event
 
 
 def known_sequences(tables: Tables, searched: list[Command]) -> dict[str, int]:

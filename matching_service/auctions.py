@@ -173,7 +173,7 @@ def set_status(
     figures, settings = market.figures, market.settings
     market.settings = structs.replace(settings, status=status, status_before_halt=status_before_halt)
     if figures.auction_ends is not None:
-        state.timers.disarm(figures.auction_ends, Kind.AUCTION_END, settings.symbol)
+        state.timers.disarm(_timer(market, figures.auction_ends))
     figures.auction_ends = ends
     if status is not AUCTION and status_before_halt is not AUCTION:
         figures.indicative_ticks = figures.uncrossing_ticks = None
@@ -192,5 +192,8 @@ def follow(state: State, market: LiveMarket) -> None:
         return
     state.auctions[market] = state.unsettled[market] = None
     if market.figures.auction_ends is not None:
-        key = market.settings.symbol
-        state.timers.arm(Timer(market.figures.auction_ends, Kind.AUCTION_END, market.created_sequence, key))
+        state.timers.arm(_timer(market, market.figures.auction_ends))
+
+
+def _timer(market: LiveMarket, ends: int) -> Timer:
+    return Timer(ends, Kind.AUCTION_END, market.created_sequence, market.settings.symbol)

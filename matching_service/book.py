@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from enum import Enum
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from exchange.orders import OrderRecord, OrderStatus, PlaceOrder, SelfTradePrevention, Side, TimeInForce
 from matching_service.accounts import Balance, Trader
@@ -307,7 +306,7 @@ class Book:
         """Take an order out that goes on elsewhere, leaving a husk of it; it costs a search of its level."""
         assert order.ended is None
         level = (self.bids if order.key > 0 else self.asks).levels[order.key]
-        husk = replace(order, ended=OrderStatus.CANCELED)
+        husk = Order(order.placed, order.key, order.trader, 0, 0, 0, 0, 0, 0, 0, ended=OrderStatus.CANCELED)
         level.orders[level.orders.index(order, level.first)] = husk
         self.remove(husk)
 

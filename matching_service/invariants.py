@@ -24,7 +24,9 @@ def check(changes: Changes, markets: Mapping[str, LiveMarket]) -> None:
     symbols: dict[str, None] = {}
     for order in changes.orders:
         symbols[order.placed.symbol] = None
-        if order.remaining_lots < 0 or order.filled_quote < 0:
+        # An order without a quantity counts down from 0: what it has filled is what must not be below that.
+        is_overfilled = order.placed.quantity_lots is not None and order.remaining_lots < 0
+        if is_overfilled or order.filled_lots < 0 or order.filled_quote < 0:
             raise Violation(f"{order.placed.order_id} has {order.remaining_lots} lots left")
     for symbol in symbols:
         if (market := markets.get(symbol)) and market.settings.status is MarketStatus.OPEN:

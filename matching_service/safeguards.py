@@ -58,8 +58,7 @@ def fire_dead_man(state: State, account_id: str) -> list[Event]:
 def follow_dead_man(state: State, account: Account) -> None:
     """Keep the deadline of an account among the timers."""
     if account.dead_man_deadline is not None:
-        timer = Timer(account.dead_man_deadline, Kind.DEAD_MAN, account.created_sequence, account.account_id)
-        state.timers.arm(timer)
+        state.timers.arm(_timer(account, account.dead_man_deadline))
 
 
 def halt_exchange(state: State, command: HaltExchange) -> list[Event]:
@@ -72,6 +71,10 @@ def resume_exchange(state: State, command: ResumeExchange) -> list[Event]:
     """Put every market back to what it was."""
     state.remember(command.request_id)
     return [ExchangeResumed(), *auctions.resume(state)]
+
+
+def _timer(account: Account, deadline: int) -> Timer:
+    return Timer(deadline, Kind.DEAD_MAN, account.created_sequence, account.account_id)
 
 
 def _set_status(state: State, account: Account, status: str) -> AccountChanged:
@@ -87,7 +90,7 @@ def _set_status(state: State, account: Account, status: str) -> AccountChanged:
 
 def _set_deadline(state: State, account: Account, deadline: int | None) -> DeadManSet:
     if account.dead_man_deadline is not None:
-        state.timers.disarm(account.dead_man_deadline, Kind.DEAD_MAN, account.account_id)
+        state.timers.disarm(_timer(account, account.dead_man_deadline))
     account.dead_man_deadline = deadline
     follow_dead_man(state, account)
     state.changed_accounts[account] = None

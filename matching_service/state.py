@@ -269,7 +269,7 @@ class State:
         """Let an order expire no more."""
         due = expiry(order.placed, order.created_time)
         if due is not None:
-            self.timers.disarm(due, Kind.EXPIRY, order.placed.order_id)
+            self.timers.disarm(Timer(due, Kind.EXPIRY, order.first_sequence, order.placed.order_id))
 
     def move(self, order: Order) -> None:
         """Let the price that triggers an order be another: it is stored, and no change that anybody sees."""

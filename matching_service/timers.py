@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, insort
 from enum import IntEnum
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from exchange.orders import PlaceOrder, TimeInForce
@@ -31,7 +32,7 @@ class Kind(IntEnum):
 
 
 class Timer(NamedTuple):
-    """Something due; of one time and kind, the lower `rank` comes first."""
+    """Something due; of one time and kind, the lower `rank` comes first: one key has always the same."""
 
     due: int
     kind: Kind
@@ -39,30 +40,44 @@ class Timer(NamedTuple):
     key: str
 
 
-class Timers:
-    """The timers that are armed; those of one time are kept together, since all day orders have the same."""
+Place = tuple[Kind, int, str]
+"""Kind, rank and key of a timer: its place among those of its time."""
 
-    __slots__ = ("_at", "_times")
+
+class Timers:
+    """The timers that are armed; those of one time are kept together, since all day orders have the same.
+
+    They are put in order only once their time is being taken: a heap of each such time, made at its first `take`, may
+    also hold what is armed no more, and that is passed over when its turn comes.
+    """
+
+    __slots__ = ("_at", "_heaps", "_times")
 
     def __init__(self) -> None:
         self._times: list[int] = []
-        self._at: dict[int, dict[tuple[Kind, str], int]] = {}
+        self._at: dict[int, dict[Place, None]] = {}
+        self._heaps: dict[int, list[Place]] = {}
 
     def arm(self, timer: Timer) -> None:
-        """Add a timer, or give it another rank."""
+        """Add a timer that may be there."""
+        due, place = timer.due, timer[1:]
+        at = self._at.get(due)
+        if at is None:
+            at = self._at[due] = {}
+            insort(self._times, due)
+        at[place] = None
+        if due in self._heaps:
+            heappush(self._heaps[due], place)
+
+    def disarm(self, timer: Timer) -> None:
+        """Take a timer away that may have fired."""
         at = self._at.get(timer.due)
         if at is None:
-            at = self._at[timer.due] = {}
-            insort(self._times, timer.due)
-        at[timer.kind, timer.key] = timer.rank
-
-    def disarm(self, due: int, kind: Kind, key: str) -> None:
-        """Take a timer away that may have fired."""
-        at = self._at.get(due)
-        if at is None or at.pop((kind, key), None) is None or at:
             return
-        del self._at[due]
-        del self._times[bisect_left(self._times, due)]
+        at.pop(timer[1:], None)
+        if not at:
+            self._forget(timer.due)
+            del self._times[bisect_left(self._times, timer.due)]
 
     def next(self) -> int | None:
         """Return when the next one is due."""
@@ -71,10 +86,32 @@ class Timers:
     def take(self, time: int, most: int) -> list[Timer]:
         """Take away what is due at `time`, `most` at the most, and return it in order."""
         taken: list[Timer] = []
-        while self._times and self._times[0] <= time and len(taken) < most:
-            due = self._times[0]
-            timers = sorted(Timer(due, kind, rank, key) for (kind, key), rank in self._at[due].items())
-            for timer in timers[: most - len(taken)]:
-                taken.append(timer)
-                self.disarm(due, timer.kind, timer.key)
+        done = 0
+        for due in self._times:
+            if due > time or len(taken) == most:
+                break
+            self._take_at(due, most, taken)
+            if self._at[due]:
+                break
+            self._forget(due)
+            done += 1
+        del self._times[:done]
         return taken
+
+    def _take_at(self, due: int, most: int, taken: list[Timer]) -> None:
+        """Take away what is armed for one time, until `most` are taken."""
+        at = self._at[due]
+        heap = self._heaps.get(due)
+        if heap is None:
+            heap = self._heaps[due] = list(at)
+            heapify(heap)
+        while at and len(taken) < most:
+            place = heappop(heap)
+            if place in at:
+                del at[place]
+                taken.append(Timer(due, *place))
+
+    def _forget(self, due: int) -> None:
+        """Drop what was kept of a time for which nothing is armed."""
+        del self._at[due]
+        self._heaps.pop(due, None)

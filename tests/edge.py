@@ -37,6 +37,17 @@ class Edge:
         key = None if who is None else KEYS[who]
         return asked(self._function(path), event(method, path, body, key=key, **more))
 
+    def pages(self, who: str, path: str, query: Mapping[str, str]) -> list[list[Any]]:
+        """Read a list to its end; return the entries of each page."""
+        found: list[list[Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            body = self.call(who, "GET", path, query={**query, **cursor}).body
+            found.append(body["data"])
+            if body["next_cursor"] is None:
+                return found
+            cursor = {"cursor": body["next_cursor"]}
+
     def send(self, given: Mapping[str, Any]) -> Reply:
         """Send a ready-made event."""
         return asked(self._function(given["path"]), given)

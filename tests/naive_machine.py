@@ -83,6 +83,7 @@ class Machine:
             assert checked == (expected[0][4] if expected[0][0] == "OrderRejected" else None)
         self.journal.append((command, self.time))
         changes = self.engine.take_changes()
+        self.engine.assert_sound(changes)
         self.kept.update([Journaled(self.engine.sequence, self.time, command)], changes)
         self.compare_changes(changes)
         for event in events:

@@ -44,6 +44,7 @@ class Recorder:
             events.append(self.engine.apply(command, self.time))
             journaled.append(Journaled(self.engine.sequence, self.time, command))
         changes = self.engine.take_changes()
+        self.engine.assert_sound(changes)
         written = self.rows.rows_of(journaled, events, changes)
         self.hash.update(journaled, changes)
         return journal.batch_of(1, self.epoch, self.chain, journaled, events, written)

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -27,7 +26,6 @@ from exchange.requests_orders_form import order_form
 from exchange.requests_orders_pairs import OcoForm, of_leg, place_pair
 from exchange.settings import Edge, load
 from exchange.stores import accounts
-from exchange.stores.database import DatabaseAway
 from exchange.stores.orders import STATUSES, Orders
 from exchange.symbols import CLIENT_ORDER_ID, ORDER_ID, SYMBOL
 from exchange.wire import Answer
@@ -169,7 +167,7 @@ def order_by_id(order_id: str) -> Response[str]:
     caller = gate().reader(app.received)
     pages.query_of(app.received.query)
     _check_order_id(order_id)
-    return _shown(_found(caller, [order_id], lambda: _orders().by_id(caller.account_id, order_id)))
+    return _shown(_orders().by_id(caller.account_id, order_id) or _waiting(caller, [order_id]))
 
 
 @app.get("/v1/orders/by-client-id/<client_order_id>")
@@ -179,8 +177,8 @@ def order_by_client_id(client_order_id: str) -> Response[str]:
     symbol = _symbol(pages.query_of(app.received.query, "symbol"))
     if not CLIENT_ORDER_ID.fullmatch(client_order_id):
         raise _no_order()
-    ids = [order_id_of(cell, caller.account_id, client_order_id) for cell in _cells()]
-    found = _found(caller, ids, lambda: _orders().newest_of(caller.account_id, ids, symbol))
+    ids = [order_id_of(cell, caller.account_id, client_order_id) for cell in clients().markets.cells()]
+    found = _orders().newest_of(caller.account_id, ids, symbol) or _waiting(caller, ids)
     return _shown(found if found is None or symbol in (None, found.placed.symbol) else None)
 
 
@@ -190,10 +188,11 @@ def list_orders() -> Response[str]:
     caller = gate().reader(app.received)
     query = pages.query_of(app.received.query, "status", "symbol", "limit", "cursor")
     status, symbol = pages.choice_of(query, "status", STATUSES), _symbol(query)
-    limit, before = pages.limit_of(query), pages.cursor_place(query, "orders", 1)
-    found = _orders().page(caller.account_id, status, symbol, before[0] if before else None, limit + 1)
+    limit, before = pages.limit_of(query), pages.named_cursor_place(query, "orders", 1, ORDER_ID)
+    found = _orders().page(caller.account_id, status, symbol, before, limit + 1)
     documents = [order_document(record, _market(record.placed.symbol)) for record in found]
-    return answered_text(pages.page(documents, [(record.first_sequence,) for record in found], "orders", limit))
+    places = [(record.first_sequence, record.placed.order_id) for record in found]
+    return answered_text(pages.page(documents, places, "orders", limit))
 
 
 @app.get("/v1/fills")
@@ -204,10 +203,11 @@ def list_fills() -> Response[str]:
     symbol, order_id = _symbol(query), query.get("order_id")
     if order_id is not None and not ORDER_ID.fullmatch(order_id):
         raise pages.bad_query("order_id", "must be the id of an order")
-    limit, before = pages.limit_of(query), pages.cursor_place(query, "fills", 2)
+    limit, before = pages.limit_of(query), pages.named_cursor_place(query, "fills", 2, ORDER_ID)
     found = _orders().fills(caller.account_id, symbol, order_id, before, limit + 1)
     documents = [fill_document(fill, _market(fill.symbol)) for fill in found]
-    return answered_text(pages.page(documents, [(fill.sequence, fill.index) for fill in found], "fills", limit))
+    places = [(fill.sequence, fill.index, fill.order_id) for fill in found]
+    return answered_text(pages.page(documents, places, "fills", limit))
 
 
 @app.get("/v1/ledger")
@@ -219,7 +219,7 @@ def list_ledger() -> Response[str]:
     asset = None if name is None else clients().markets.asset(name)
     if name is not None and asset is None:
         raise pages.bad_query("asset", "must be the name of an asset")
-    limit, before = pages.limit_of(query), pages.cursor_place(query, "ledger", 3)
+    limit, before = pages.limit_of(query), pages.cursor_place(query, "ledger", 4)
     found = accounts.ledger(clients().database, caller.account_id, asset, before, limit + 1)
     return answered_text(pages.page([entry for _, entry in found], [place for place, _ in found], "ledger", limit))
 
@@ -325,28 +325,13 @@ def _queued(queued: Queued, command: PlaceOrder | CancelOrder | AmendOrder) -> R
     return answered({**document, "replayed": True} if queued.replayed else document, 202)
 
 
-def _cells() -> list[int]:
-    """Return the cells in which an order may be; this function's own while the database cannot tell."""
-    try:
-        return clients().markets.cells()
-    except DatabaseAway:
-        return [clients().settings.cell]
-
-
-def _found(caller: Caller, order_ids: list[str], read: Callable[[], OrderRecord | None]) -> OrderRecord | None:
-    """Return an order from the tables, or one of these that waits for a leader, also while the database is away."""
+def _waiting(caller: Caller, order_ids: list[str]) -> OrderRecord | None:
+    """Return one of these orders that was queued; only where the tables say that they have none does it wait still."""
     room = clients().waiting_room
-    away: DatabaseAway | None = None
-    try:
-        found = read()
-    except DatabaseAway as error:
-        found, away = None, error
-    if found is None and room is not None:
-        noted = (room.noted(caller.account_id, order_id) for order_id in order_ids)
-        found = next((order for order in noted if order is not None), None)
-    if found is None and away is not None:
-        raise away
-    return found
+    if room is None:
+        return None
+    noted = (room.noted(caller.account_id, order_id) for order_id in order_ids)
+    return next((order for order in noted if order is not None), None)
 
 
 def _item(value: Any, caller: Caller, index: int) -> tuple[PlaceOrder, Market] | Outcome:

@@ -8,7 +8,7 @@ from tests.chaos.checks import problems
 from tests.chaos.recording import trading
 from tests.e2e.system import started
 
-KILLS = 8
+KILLS = 20
 SEED = 20_261_122
 OUTAGE_S = 20.0
 

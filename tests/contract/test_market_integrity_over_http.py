@@ -77,6 +77,17 @@ def test_an_opening_auction_collects_orders_and_opens_at_one_price(pit: Venue) -
     assert f"{trade['price']}000000" == sold["average_price"]
 
 
+def test_an_account_that_traded_with_itself_in_an_auction_reads_both_its_fills_page_by_page(pit: Venue) -> None:
+    pit.change(status="auction")
+    orders = [pit.placed("alice", side, "2", "100") for side in ("sell", "buy")]
+    pit.change(status="open")
+
+    pages = pit.floor.pages("alice", "/v1/fills", {"symbol": pit.symbol, "limit": "1"})
+
+    assert [len(page) for page in pages] == [1, 1]
+    assert sorted(page[0]["order_id"] for page in pages) == sorted(order["order_id"] for order in orders)
+
+
 def test_an_auction_takes_what_can_rest_and_refuses_what_cannot(pit: Venue) -> None:
     pit.change(status="auction")
     closed = (422, "order.market_closed")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from exchange.commands import (
     AmendOrder,
@@ -21,6 +22,7 @@ from exchange.commands import (
     PlacePair,
     ResumeExchange,
 )
+from exchange.events import MarketChanged
 from exchange.gateway_client import GatewayClient
 from exchange.markets import FeeTier, MarketStatus
 from exchange.orders import OrderRecord, OrderStatus, OrderType, PlaceOrder, Side, TimeInForce, order_id_of
@@ -87,6 +89,20 @@ def every_type() -> list[PlaceOrder]:
         order("take-limit", SELL, OrderType.TAKE_PROFIT_LIMIT, 5, 10_800, stop_price_ticks=10_750),
         order("trailing", SELL, OrderType.TRAILING_STOP, 5, trailing_delta_ticks=600),
     ]
+
+
+def test_a_market_buy_by_quote_quantity_is_filled_and_the_cell_goes_on(client: GatewayClient) -> None:
+    submitted(client, limit("bob-1", SELL, 100, 1_000_000))
+    by_quote = order("m", BUY, OrderType.MARKET, 0, time_in_force=TimeInForce.IOC)
+    by_quote = replace(by_quote, quantity_lots=None, quote_quantity=30 * 1_000_000 * 10)
+
+    filled = one(client, by_quote)
+
+    assert filled.order is not None
+    assert filled.order.status is OrderStatus.FILLED
+    assert filled.order.filled_lots == 30
+    assert as_it_is(client, by_quote).filled_lots == filled.order.filled_lots
+    assert one(client, limit("after", BUY, 1, 9_000)).code is None
 
 
 def test_orders_of_every_type_are_after_a_restart_what_they_were_before(given: Settings) -> None:
@@ -262,6 +278,20 @@ def test_the_ticker_of_a_market_in_auction_says_what_it_would_do_also_after_a_re
     assert [type(event).__name__ for event in opened.events] == ["BookUncrossed", "AuctionEnded", "MarketChanged"]
     assert "indicative_price" not in ended
     assert check_all(given.database_url) + check_replay(given.database_url) == []
+
+
+def test_an_opening_that_cancels_500_orders_tells_the_market_and_so_does_its_copy(client: GatewayClient) -> None:
+    opening = ChangeMarket("x-2", "BTC-USD", MarketStatus.OPEN)
+    one(client, ChangeMarket("x-1", "BTC-USD", MarketStatus.AUCTION))
+    stops = [order(f"s-{at}", SELL, OrderType.STOP, 1, stop_price_ticks=9_000) for at in range(500)]
+    submitted(client, *(PlacePair(limit(f"p-{at}", SELL, 1, 10_000), stop) for at, stop in enumerate(stops)))
+    one(client, limit("bob-1", BUY, 500, 10_000))
+
+    first, copy = one(client, opening), one(client, opening)
+
+    assert first.canceled == 500
+    assert [event.market.status for event in first.events if isinstance(event, MarketChanged)] == [MarketStatus.OPEN]
+    assert copy.replayed and (copy.canceled, copy.events) == (500, first.events)
 
 
 def _if(found: OrderRecord, status: OrderStatus) -> OrderRecord | None:

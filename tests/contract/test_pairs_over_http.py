@@ -50,6 +50,19 @@ def test_a_pair_rests_and_waits_under_one_sequence_and_one_hold(pit: Venue) -> N
     assert (pit.order("alice", profit), pit.order("alice", stop)) == (profit, stop)
 
 
+def test_a_list_shows_both_legs_though_a_page_ends_between_them(pit: Venue) -> None:
+    older = pit.placed("alice", "sell", "1", "500")
+    both = pair(pit).body["orders"]
+    query = {"symbol": pit.symbol, "status": "open"}
+    whole = pit.floor.call("alice", "GET", "/v1/orders", query=query).body["data"]
+
+    pages = pit.floor.pages("alice", "/v1/orders", {**query, "limit": "1"})
+
+    assert [[order] for order in whole] == pages
+    assert [order["order_id"] for order in whole[2:]] == [older["order_id"]]
+    assert sorted(order["order_id"] for order in whole[:2]) == sorted(order["order_id"] for order in both)
+
+
 def test_the_larger_leg_is_held_once(pit: Venue) -> None:
     first, second = legs(pit)
 

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import boto3
+import psycopg2
 import pytest
+from psycopg2 import extensions
 
 from exchange.gateway_client import GatewayClient
 from exchange.settings import Service as Settings
@@ -63,6 +65,20 @@ def edge(given: Settings) -> Iterator[Edge]:
         yield made
 
 
+@contextmanager
+def away(database_url: str) -> Iterator[None]:
+    """Let nobody reach a database until the block ends."""
+    with closing(psycopg2.connect(database_url, dbname="postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        name = extensions.parse_dsn(database_url)["dbname"]
+        cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,))
+        try:
+            yield
+        finally:
+            cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
 def order(client_order_id: str, side: str = "sell", price: str = "100.00", **more: Any) -> dict[str, Any]:
     return {
         "symbol": "BTC-USD", "side": side, "type": "limit", "quantity": "0.00100", "price": price,
@@ -97,6 +113,23 @@ def test_an_order_waits_while_nobody_leads_can_be_read_and_is_executed_once(give
     assert (later.status, later.body["replayed"]) == (201, True)
     assert later.body["order"]["sequence"] > 0
     assert len(edge.call("alice", "GET", "/v1/orders").body["data"]) == 1
+
+
+def test_an_order_that_is_executed_is_not_shown_as_queued_while_the_database_is_away(
+    given: Settings, edge: Edge
+) -> None:
+    order_id = edge.call("alice", "POST", "/v1/orders", order("a")).body["order"]["order_id"]
+    with led(given):
+        settled(edge, order_id)
+
+    with away(given.database_url):
+        replies = [edge.call("alice", "GET", f"/v1/orders/{name}") for name in (order_id, "by-client-id/a")]
+
+    assert [(reply.status, reply.body["code"], reply.body["execution"]) for reply in replies] == [
+        (503, "engine.unavailable", "none")
+    ] * 2
+    until(lambda: edge.call("alice", "GET", f"/v1/orders/{order_id}").status == 200, 5)
+    assert shown(edge, order_id)["status"] == "new"
 
 
 def until_direct(edge: Edge, client_order_id: str) -> Reply:

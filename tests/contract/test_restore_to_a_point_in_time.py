@@ -21,7 +21,7 @@ from exchange.stores.cache import Cache
 from local import postgres
 from local.state import State
 from matching_service import bootstrap, timeline
-from matching_service.database import opened
+from matching_service.database import opened, rows
 from matching_service.publisher import Publisher
 from tests.checkers.copies import archive_problems, index_problems
 from tests.checkers.database import check_all, journal_rows, order_documents, snapshot, trade_documents
@@ -201,8 +201,7 @@ def test_a_timeline_that_may_have_been_used_does_not_begin(number: int) -> None:
 
 def test_no_timeline_begins_under_a_leader() -> None:
     with opened(database(), "", "timeline") as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO lease VALUES (1, 'x', 'x', 'x', clock_timestamp() + interval '1 minute')")
+        rows(connection, "INSERT INTO lease VALUES (1, 'x', 'x', 'x', clock_timestamp() + interval '1 minute')")
 
         with pytest.raises(timeline.CannotBegin, match="leads"):
             timeline.begin(connection, 1, 2, 10)

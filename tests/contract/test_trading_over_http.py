@@ -260,21 +260,10 @@ def test_orders_of_a_halted_market_stay_and_a_cancel_that_names_it_is_refused(fl
     assert floor.call("alice", "GET", f"/v1/orders/{kept}").body["order"]["status"] == "new"
 
 
-def pages_of(floor: Edge, who: str, path: str, query: dict[str, str]) -> list[list[Any]]:
-    found: list[list[Any]] = []
-    cursor: dict[str, str] = {}
-    while True:
-        body = floor.call(who, "GET", path, query={**query, **cursor}).body
-        found.append(body["data"])
-        if body["next_cursor"] is None:
-            return found
-        cursor = {"cursor": body["next_cursor"]}
-
-
 def test_a_list_of_orders_is_read_page_by_page_newest_first(floor: Edge) -> None:
     placed = [place(floor, "bob", price=f"{50 + n}.00").body["order"]["order_id"] for n in range(5)]
 
-    pages = pages_of(floor, "bob", "/v1/orders", {"status": "open", "limit": "2"})
+    pages = floor.pages("bob", "/v1/orders", {"status": "open", "limit": "2"})
 
     assert [[order["order_id"] for order in page] for page in pages] == [
         [placed[4], placed[3]],
@@ -303,8 +292,8 @@ def test_fills_and_ledger_are_read_page_by_page_newest_first(floor: Edge) -> Non
         place(floor, "maker", side="sell", price=f"{100 + n}.00", quantity="0.1")
     order = place(floor, "bob", price="110.00", quantity="0.3").body["order"]["order_id"]
 
-    fills = pages_of(floor, "bob", "/v1/fills", {"order_id": order, "limit": "2"})
-    entries = pages_of(floor, "bob", "/v1/ledger", {"asset": "BTC", "limit": "2"})
+    fills = floor.pages("bob", "/v1/fills", {"order_id": order, "limit": "2"})
+    entries = floor.pages("bob", "/v1/ledger", {"asset": "BTC", "limit": "2"})
 
     assert [[fill["price"] for fill in page] for page in fills] == [["102.00", "101.00"], ["100.00"]]
     flat = [entry for page in entries for entry in page]

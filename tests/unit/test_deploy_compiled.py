@@ -1,6 +1,8 @@
 """What the compiler is told about the pure core: the same modules, with nothing that changes what they mean."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 from deploy import compiled
@@ -13,6 +15,15 @@ def test_the_core_is_the_engine_and_all_that_it_imports_of_its_package() -> None
 
     assert {"engine", "book", "accounts", "state", "settlement", "snapshot"} <= set(found)
     assert {"journal", "leader", "service", "gateway", "database"} & set(found) == set()
+
+
+def test_the_compiler_would_take_the_core_as_it_is(tmp_path: Path) -> None:
+    files = compiled.write(tmp_path)
+
+    command = (sys.executable, "-m", "mypy", "--ignore-missing-imports", "--cache-dir", str(tmp_path / "cache"), *files)
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_constants_become_final_each_for_itself() -> None:

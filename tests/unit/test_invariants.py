@@ -4,9 +4,10 @@ import pytest
 
 from exchange.commands import CancelOrder, ChangeMarket, Journaled
 from exchange.markets import MarketStatus
+from exchange.orders import Side
 from matching_service.engine import Engine
 from matching_service.invariants import Violation
-from tests.engines import SYMBOL, TIME, Desk, buy, sell
+from tests.engines import SYMBOL, TIME, Desk, at_market, buy, sell
 
 
 @pytest.fixture
@@ -19,6 +20,23 @@ def engine() -> Engine:
 
 def test_a_sound_batch_passes(engine: Engine) -> None:
     engine.assert_sound(engine.take_changes())
+
+
+def test_an_order_by_quote_quantity_counts_down_from_nothing(engine: Engine) -> None:
+    engine.apply(at_market("m", "bob", Side.BUY, quote=303), TIME)
+
+    changes = engine.take_changes()
+    assert [order.filled_lots for order in changes.orders if order.placed.order_id == "m"] == [3]
+    engine.assert_sound(changes)
+
+
+def test_an_order_by_quote_quantity_that_filled_less_than_nothing_is_a_violation(engine: Engine) -> None:
+    engine.apply(at_market("m", "bob", Side.BUY, quote=303), TIME)
+    changes = engine.take_changes()
+    changes.orders[-1].remaining_lots = 4
+
+    with pytest.raises(Violation, match="m has 4 lots left"):
+        engine.assert_sound(changes)
 
 
 def test_a_balance_below_zero_is_a_violation(engine: Engine) -> None:

@@ -11,11 +11,13 @@ from exchange.pages import (
     cursor_place,
     cursor_text,
     limit_of,
+    named_cursor_place,
     number_of,
     page,
     page_of_texts,
     query_of,
 )
+from exchange.symbols import ORDER_ID
 
 
 def encoded(raw: str) -> str:
@@ -60,6 +62,33 @@ def test_a_cursor_leads_back_to_its_place() -> None:
 def test_a_cursor_that_was_never_given_is_a_bad_query(cursor: str) -> None:
     with pytest.raises(Rejected) as raised:
         cursor_place({"cursor": cursor}, "fills", 2)
+
+    assert (raised.value.status, [field for field, _ in raised.value.fields]) == (400, ["cursor"])
+
+
+ORDER = f"1-{'a' * 26}"
+
+
+def test_a_cursor_leads_back_to_a_place_with_a_name() -> None:
+    cursor = cursor_text("fills", 17, 2, ORDER)
+
+    assert named_cursor_place({"cursor": cursor}, "fills", 2, ORDER_ID) == (17, 2, ORDER)
+    assert named_cursor_place({}, "fills", 2, ORDER_ID) is None
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "", encoded("fills"), cursor_text("fills", 17, 2), cursor_text("fills", 17, ORDER),
+        cursor_text("fills", 17, ORDER, 2), cursor_text("fills", 17, 2, 3), cursor_text("fills", 17, 2, ORDER[:-1]),
+        cursor_text("fills", 17, 2, ORDER.upper()), cursor_text("fills", 17, 2, ORDER, 4),
+        cursor_text("orders", 17, 2, ORDER), cursor_text("fills", 2**63, 2, ORDER), encoded(f"fills.17.02.{ORDER}"),
+        encoded(f"fills.17.2.{ORDER}\n"), cursor_text("fills", 17, 2, ORDER) + "=",
+    ],
+)  # fmt: skip
+def test_a_cursor_with_another_name_or_none_is_a_bad_query(cursor: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        named_cursor_place({"cursor": cursor}, "fills", 2, ORDER_ID)
 
     assert (raised.value.status, [field for field, _ in raised.value.fields]) == (400, ["cursor"])
 

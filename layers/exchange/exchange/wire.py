@@ -64,8 +64,8 @@ class Answer(Struct, frozen=True, array_like=True):
     `code` is None when it was done, else that of the refusal, `field` the field at fault. `sequence` and `time` are
     those of the command's first application, 0 where it left no trace. An order's command carries `order` and the
     fills of its own first sequence (at most 1,000), a cancel `order`. Others carry the `command` as it was first
-    applied, its first 500 `events` but trades and new slices, and how many orders it `canceled`. An amendment carries
-    all of these, an OCO pair its first order as `order` and the other as `partner`.
+    applied, the first 500 of each kind of its `events` but trades and new slices, in order, and how many orders it
+    `canceled`. An amendment carries all of these, an OCO pair its first order as `order` and the other as `partner`.
     """
 
     sequence: int = 0

@@ -63,10 +63,10 @@ def tier_rates(database: Database, markets: Markets, cell: int, account_id: str)
 
 def ledger(
     database: Database, account_id: str, asset: Asset | None, before: tuple[int, ...] | None, count: int
-) -> list[tuple[tuple[int, int, int], Document]]:
+) -> list[tuple[tuple[int, int, int, int], Document]]:
     """Return at most `count` entries before the place `before`, newest first, each with its place.
 
-    A place is sequence, index and line.
+    A place is sequence, index, line and cell.
     """
     conditions = ["account_id = %s"]
     values: list[str | int] = [account_id]
@@ -74,18 +74,18 @@ def ledger(
         conditions.append("ledger.asset = %s")
         values.append(asset.asset)
     if before is not None:
-        conditions.append("(sequence, index, line) < (%s, %s, %s)")
+        conditions.append("(sequence, index, line, ledger.cell) < (%s, %s, %s, %s)")
         values.extend(before)
     found = database.rows(
         "SELECT ledger.cell, sequence, index, line, ledger.asset, amount, kind, reference, balance_after, time, "
         "decimals "
         "FROM ledger JOIN assets ON assets.cell = ledger.cell AND assets.asset = ledger.asset WHERE "
         + " AND ".join(conditions)
-        + " ORDER BY sequence DESC, index DESC, line DESC LIMIT %s",
+        + " ORDER BY sequence DESC, index DESC, line DESC, ledger.cell DESC LIMIT %s",
         *values,
         count,
     )
-    return [((row[1], row[2], row[3]), _entry(row)) for row in found]
+    return [((row[1], row[2], row[3], row[0]), _entry(row)) for row in found]
 
 
 def _entry(row: Row) -> Document:

@@ -47,32 +47,40 @@ class Orders:
         return self._first(_ORDERS + " AND ".join(conditions) + " ORDER BY created_time DESC LIMIT 1", *values)
 
     def page(
-        self, account_id: str, status: str | None, symbol: str | None, before: int | None, count: int
+        self, account_id: str, status: str | None, symbol: str | None, before: tuple[int | str, ...] | None, count: int
     ) -> list[OrderRecord]:
-        """Return at most `count` orders entered before the sequence `before`."""
+        """Return at most `count` orders before the place `before`: first sequence and id; a pair shares the former."""
         conditions: list[str] = ["account_id = %s"]
         values: list[Any] = [account_id]
         _add(conditions, values, "symbol = %s", symbol)
-        _add(conditions, values, "first_sequence < %s", before)
+        _add(conditions, values, "(first_sequence, order_id) < %s", before)
         if status == "open":
             _add(conditions, values, f"status IN {_OPEN} AND cell = ANY(%s)", self._markets.cells())
         elif status == "closed":
             conditions.append(f"status NOT IN {_OPEN}")
         else:
             _add(conditions, values, "status = %s", status)
-        statement = _ORDERS + " AND ".join(conditions) + " ORDER BY first_sequence DESC LIMIT %s"
+        statement = _ORDERS + " AND ".join(conditions) + " ORDER BY first_sequence DESC, order_id DESC LIMIT %s"
         return [self._order(row) for row in self._database.rows(statement, *values, count)]
 
     def fills(
-        self, account_id: str, symbol: str | None, order_id: str | None, before: tuple[int, ...] | None, count: int
+        self,
+        account_id: str,
+        symbol: str | None,
+        order_id: str | None,
+        before: tuple[int | str, ...] | None,
+        count: int,
     ) -> list[FillRecord]:
-        """Return at most `count` fills before the place `before`: sequence and index."""
+        """Return at most `count` fills before the place `before`: sequence, index and order id.
+
+        In an auction an account may be on both sides of one trade.
+        """
         conditions: list[str] = ["account_id = %s"]
         values: list[Any] = [account_id]
         _add(conditions, values, "symbol = %s", symbol)
         _add(conditions, values, "order_id = %s", order_id)
-        _add(conditions, values, "(sequence, index) < %s", before)
-        statement = _FILLS + " AND ".join(conditions) + " ORDER BY sequence DESC, index DESC LIMIT %s"
+        _add(conditions, values, "(sequence, index, order_id) < %s", before)
+        statement = _FILLS + " AND ".join(conditions) + " ORDER BY sequence DESC, index DESC, order_id DESC LIMIT %s"
         found = self._database.rows(statement, *values, count)
         return [fill_from_row(row, self._markets.existing(row[FILL_SYMBOL])) for row in found]
 
