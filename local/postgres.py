@@ -116,7 +116,9 @@ async def _user_words(account: pwd.struct_passwd, where: Path, data: Path) -> tu
     # A change of user clears what the supervisor asked of the kernel, so setpriv asks again.
     tied = ("setpriv", "--pdeathsig", DEATH_SIGNAL.name.removeprefix("SIG"), "--clear-groups")
     plain = (*tied, "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid))
-    passing = (*plain, "--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override")
+    # PostgreSQL asks access(2) about its own programs, which forgets capabilities of another user but for this bit.
+    capable = ("--inh-caps", "-all,+dac_override", "--ambient-caps", "-all,+dac_override")
+    passing = (*plain, "--securebits", "+no_setuid_fixup", *capable)
     for words in (plain, passing):
         runs = await _succeeds(*words, str(where / "postgres"), "--version")
         if runs and await _succeeds(*words, "ls", str(data)):

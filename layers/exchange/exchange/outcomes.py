@@ -1,13 +1,15 @@
 """What became of a command, as the answer or the problem that the contract promises; it asks nobody."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from exchange.documents import fill_document, order_document
 from exchange.errors import DETAIL_OF_CODE, STATUS_OF_CODE, Rejected
 from exchange.events import DeadManSet, OrderAmended, OrderCanceled
 from exchange.http import Document, problem_document
 from exchange.markets import Market
-from exchange.orders import TRIGGERED_TYPES, OrderRecord, OrderStatus, PlaceOrder
+from exchange.orders import TRIGGERED_TYPES, OrderStatus, PlaceOrder
+from exchange.queued import waiting_order
 from exchange.times import time_text
 from exchange.wire import Answer
 
@@ -122,18 +124,6 @@ def batch_document(outcomes: list[Outcome]) -> Document:
 
 def checked_document(order: PlaceOrder, market: Market, time: int) -> Document:
     """Return an order as it would be accepted, without a place in the sequence."""
-    record = OrderRecord(
-        placed=order,
-        status=OrderStatus.PENDING_TRIGGER if order.type in TRIGGERED_TYPES else OrderStatus.NEW,
-        filled_lots=0,
-        remaining_lots=order.quantity_lots,
-        filled_quote=0,
-        fee_base=0,
-        fee_quote=0,
-        reason=None,
-        first_sequence=0,
-        sequence=0,
-        created_time=time,
-        updated_time=time,
-    )
+    status = OrderStatus.PENDING_TRIGGER if order.type in TRIGGERED_TYPES else OrderStatus.NEW
+    record = replace(waiting_order(order, time), status=status)
     return {"order": order_document(record, market)}
